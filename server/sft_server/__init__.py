@@ -1,0 +1,1 @@
+"""The aggregation server: orders out, verified updates in, one better adapter a cycle."""

@@ -1,0 +1,1 @@
+"""What server and client share: data, models, training, evaluation and the wire."""

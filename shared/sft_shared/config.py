@@ -1,0 +1,122 @@
+"""Settings from YAML, with ``file:line`` in every complaint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
+
+from sft_shared.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, no unknown fields, no silent type changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base_dir")
+    return path if base is None or path.is_absolute() else Path(base) / path
+
+
+LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]
+"""A path in a YAML file; a relative one counts from the folder of that file."""
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load_yaml(path: Path, model: type[SettingsT]) -> SettingsT:
+    """Read ``path`` into ``model``.
+
+    Raises ConfigError that names ``file:line``, the field, what was found and what is allowed;
+    all wrong fields are named at once, one line each.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file. Give the path of an existing YAML file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}.") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem or error.context}.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}:1: not valid YAML: {str(error).splitlines()[0]}.") from None
+    if root is None or not isinstance(values, dict):
+        found = "an empty file" if values is None else f"a {type(values).__name__}"
+        raise ConfigError(f"{path}:1: found {found}, expected fields such as {_fields(model)}.")
+    _refuse_duplicate_keys(path, root)
+    try:
+        return model.model_validate(values, context={"base_dir": path.resolve().parent})
+    except ValidationError as error:
+        lines = [_complaint(path, root, problem, model) for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _refuse_duplicate_keys(path: Path, node: yaml.Node | None) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise ConfigError(
+                    f"{path}:{line}: {key.value}: given twice (first on line {seen[key.value]}). Keep one."
+                )
+            seen[key.value] = line
+            _refuse_duplicate_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_duplicate_keys(path, value)
+
+
+def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]) -> str:
+    loc = tuple(problem["loc"])
+    line, fields = _locate(root, loc)
+    name = ".".join(fields) or "(top)"
+    found = problem.get("input")
+    if problem["type"] == "extra_forbidden":
+        allowed = _fields(_model_at(model, fields[:-1]))
+        return f"{path}:{line}: {name}: unknown field. Allowed here: {allowed}."
+    if problem["type"] == "missing":
+        return f"{path}:{line}: {name}: missing. Add it."
+    message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+    shown = repr(found) if not isinstance(found, dict | list) else "a nested value"
+    return f"{path}:{line}: {name}: found {shown}. {message[:1].upper()}{message[1:]}."
+
+
+def _locate(root: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[str]]:
+    """Follow ``loc`` into the YAML tree; parts that are union tags, not keys, are stepped over."""
+    node, line, fields = root, 1, []
+    for index, part in enumerate(loc):
+        if isinstance(node, yaml.MappingNode):
+            match = [(k, v) for k, v in node.value if k.value == str(part)]
+            if match:
+                key, node = match[0]
+                line = key.start_mark.line + 1
+                fields.append(str(part))
+            elif index == len(loc) - 1:
+                fields.append(str(part))
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+            fields.append(str(part))
+    return line, fields
+
+
+def _model_at(model: type[BaseModel], fields: list[str]) -> type[BaseModel] | None:
+    current: type[BaseModel] | None = model
+    for name in fields:
+        field = current.model_fields.get(name) if current else None
+        annotation = field.annotation if field else None
+        current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return current
+
+
+def _fields(model: type[BaseModel] | None) -> str:
+    return ", ".join(model.model_fields) if model else "see the documentation of this section"

@@ -1,0 +1,1 @@
+"""Dialogues to token rows: chat templates, label masks, padding-free batches, public data sets."""

@@ -1,0 +1,1 @@
+"""What travels: protobuf messages, their encodings and signatures."""

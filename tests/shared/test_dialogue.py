@@ -1,0 +1,100 @@
+"""The dialogue schema reads OpenAI's form, and every bad line is answered with file:line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sft_shared.dialogue import Example, Message, ToolCall, read_examples, write_examples
+from sft_shared.errors import DataError
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": [1, "二"]}'}}
+GOOD: dict[str, Any] = {
+    "id": "e1",
+    "messages": [{"role": "user", "content": "do f"}, {"role": "assistant", "tool_calls": [CALL]}],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "provenance": {"source": "test", "session": "s1"},
+}
+
+
+def test_openai_form_is_read_and_written_back(tmp_path: Path) -> None:
+    example = Example.model_validate(GOOD)
+    assert example.answer.tool_calls == (ToolCall(name="f", arguments={"a": [1, "二"]}, id="c1"),)
+    assert [message.role for message in example.prompt] == ["user"]
+    path = tmp_path / "deep" / "x.jsonl"
+    assert write_examples(path, [example]) == 1
+    line = json.loads(path.read_text(encoding="utf-8"))
+    assert line["messages"][1]["tool_calls"] == [CALL]
+    assert list(read_examples(path)) == [example]
+
+
+def changed(**changes: Any) -> str:
+    return json.dumps({**GOOD, **changes})
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"id": "e2", ', "not JSON at column"),
+        (b'{"id": "\xff"}', "not UTF-8 at byte 8"),
+        (changed(), "id 'e1' was used on line 1"),
+        (changed(id="e2", colour="red"), "colour: Extra inputs are not permitted"),
+        (changed(id="e2", messages=[{"role": "user", "content": "x"}]), "must be by 'assistant'"),
+        (
+            changed(
+                id="e2", messages=[{"role": "user", "content": "x"}, {"role": "assistant", "content": " "}]
+            ),
+            "needs content or tool_calls",
+        ),
+        (
+            changed(id="e2", messages=[{"role": "user", "content": "x", "tool_calls": [CALL]}]),
+            "only an assistant",
+        ),
+        (
+            changed(
+                id="e2",
+                messages=[
+                    {
+                        "role": "assistant",
+                        "tool_calls": [
+                            {"function": {"name": "f", "arguments": "{a: 1}"}, "type": "function"}
+                        ],
+                    }
+                ],
+            ),
+            "the arguments of f are not JSON",
+        ),
+    ],
+)
+def test_a_bad_line_is_named_with_file_line_and_reason(
+    tmp_path: Path, line: str | bytes, reason: str
+) -> None:
+    path = tmp_path / "d.jsonl"
+    raw = line.encode() if isinstance(line, str) else line
+    path.write_bytes(json.dumps(GOOD).encode() + b"\n\n" + raw + b"\n")
+    with pytest.raises(DataError) as caught:
+        list(read_examples(path))
+    assert f"{path}:3: " in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_an_empty_or_missing_file_is_an_error_not_an_empty_dataset(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    with pytest.raises(DataError, match="no examples"):
+        list(read_examples(tmp_path / "empty.jsonl"))
+    with pytest.raises(DataError, match="no such file"):
+        list(read_examples(tmp_path / "missing.jsonl"))
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    path = tmp_path / "bom.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
+    assert len(list(read_examples(path))) == 1
+
+
+def test_a_user_turn_without_content_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs content"):
+        Message(role="user")
