@@ -1,0 +1,1 @@
+"""How accepted updates become one change of the adapter."""

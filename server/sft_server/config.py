@@ -1,0 +1,139 @@
+"""Settings of ``sft-server start`` and ``sft-server simulate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from sft_server.aggregation.fedavg import FedAvg
+from sft_shared.config import LocalPath, Settings
+from sft_shared.wire.cards import NodeName
+from sft_shared.wire.codec import EncodingName
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """``host:port`` as (host, port); ``[::1]:9092`` loses its brackets. Raises ValueError."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("expected host:port with a port from 1 to 65535, such as 127.0.0.1:9092")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address needs brackets, such as [::1]:9092")
+    return host.strip("[]"), int(port)
+
+
+def _is_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+"""``host:port``."""
+
+
+class CycleSettings(Settings):
+    """When cycles start, and when one has enough."""
+
+    interval_s: float = Field(default=600.0, ge=0)  # start to start; 0 is back to back
+    num_cycles: PositiveInt | None = None  # number of the last cycle; null goes on for ever
+    quorum: PositiveInt = 1  # accepted updates without which a cycle is abandoned
+    deadline_s: PositiveFloat = 600.0  # from the start of a cycle to its last accepted update
+
+
+class LimitSettings(Settings):
+    """What an update may claim at most."""
+
+    max_examples: PositiveInt = 100_000  # a larger claim is rejected, not capped
+    max_update_norm: PositiveFloat | None = None  # L2 norm of the whole delta; null is no limit
+
+
+class EvaluationPlan(Settings):
+    """How often a new adapter is measured on the held-out examples."""
+
+    every: PositiveInt = 1  # in cycles; the last cycle of ``num_cycles`` is always measured
+
+
+class ServerConfig(Settings):
+    """One federation's server."""
+
+    federation: NodeName
+    state: LocalPath  # folder of keys, database, updates, adapters and logs
+    listen: Address = "127.0.0.1:9092"  # Fleet gRPC, the only port that nodes see
+    public_address: Address | None = None  # what nodes dial; null is ``listen``
+    control_port: int = Field(default=8000, ge=1, le=65535)  # Flower's HTTP, on loopback only
+    recipe: LocalPath
+    held_out: LocalPath | None = None
+    cycle: CycleSettings = CycleSettings()
+    limits: LimitSettings = LimitSettings()
+    encoding: EncodingName = "int8"  # of the updates' tensors
+    aggregation: FedAvg = FedAvg()
+    evaluation: EvaluationPlan = EvaluationPlan()
+
+    @model_validator(mode="after")
+    def _address_can_be_dialled(self) -> ServerConfig:
+        host, _ = split_address(self.address)
+        if host in {"0.0.0.0", "::"}:  # noqa: S104
+            raise ValueError(
+                f"public_address: nodes cannot dial {host}; set it to the name or address that they reach"
+            )
+        if split_address(self.listen)[1] == self.control_port:
+            raise ValueError(f"control_port and listen are both {self.control_port}; give them two ports")
+        return self
+
+    @property
+    def address(self) -> str:
+        """``host:port`` that nodes dial."""
+        return self.public_address or self.listen
+
+
+class Partition(Settings):
+    """One file of examples, dealt out to the clients by a seeded shuffle, as evenly as it goes."""
+
+    file: LocalPath
+    seed: int = 0
+
+
+class SimulationConfig(Settings):
+    """A federation of virtual clients on one host or a Ray cluster."""
+
+    num_clients: PositiveInt
+    cpus_per_client: PositiveFloat = 1.0  # a share of a core is allowed
+    gpus_per_client: float = Field(default=0.0, ge=0)
+    num_cycles: PositiveInt
+    recipe: LocalPath
+    train: Partition | Annotated[tuple[LocalPath, ...], Field(min_length=1)]  # or one file a client
+    held_out: LocalPath | None = None
+    out: LocalPath  # the server's state folder; a second run carries on from it
+    deadline_s: PositiveFloat = 86_400.0
+    limits: LimitSettings = LimitSettings()
+    encoding: EncodingName = "int8"
+    aggregation: FedAvg = FedAvg()
+    evaluation: EvaluationPlan = EvaluationPlan()
+
+    @model_validator(mode="after")
+    def _one_file_a_client(self) -> SimulationConfig:
+        if isinstance(self.train, tuple) and len(self.train) != self.num_clients:
+            raise ValueError(
+                f"train: found {len(self.train)} files for {self.num_clients} clients; "
+                "give one file a client, or {file: ...} to deal out one file"
+            )
+        return self
+
+    def server(self) -> ServerConfig:
+        """The same federation as a server sees it: back to back, all clients make the quorum."""
+        return ServerConfig(
+            federation="simulation",
+            state=self.out,
+            recipe=self.recipe,
+            held_out=self.held_out,
+            cycle=CycleSettings(
+                interval_s=0,
+                num_cycles=self.num_cycles,
+                quorum=self.num_clients,
+                deadline_s=self.deadline_s,
+            ),
+            limits=self.limits,
+            encoding=self.encoding,
+            aggregation=self.aggregation,
+            evaluation=self.evaluation,
+        )

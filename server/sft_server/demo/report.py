@@ -1,0 +1,126 @@
+"""``report.html``: one file without any outside request, readable on a phone and on paper."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sft_server.demo.plots import ACCENT, draw_all, label
+from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult
+from sft_shared.dialogue import Example
+from sft_shared.evaluation.suite import EvaluationResult
+
+MAX_GAINED, MAX_LOST = 4, 3
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A question that one model gets right and the other does not."""
+
+    question: str
+    expected: str
+    before: str
+    after: str
+    gained: bool
+    reason: str | None  # of the one that is wrong
+
+
+def write_report(result: DemoResult, *, flips: Sequence[Flip], folder: Path) -> Path:
+    """Write the figures and ``report.html`` into ``folder``; return the report's path."""
+    figures = {path.stem: _data_uri(path) for path in draw_all(result, folder=folder)}
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, points=points, size=size, duration=duration)
+    template = environment.get_template("report.html.j2")
+    page = template.render(
+        result=result,
+        figures=figures,
+        flips=flips,
+        accent=ACCENT,
+        order=_in_order(result),
+        label=lambda name: label(name, num_shots=result.num_shots),
+        federated=FEDERATED,
+        categories=sorted(result.scores[FEDERATED].by_category),
+        reasons=_reasons(result),
+        decided={comparison.against: comparison for comparison in result.comparisons},
+    )
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def find_flips(
+    examples: Sequence[Example], *, before: EvaluationResult, after: EvaluationResult
+) -> list[Flip]:
+    """The first questions, by id, that changed sides between two models: gained ones, then lost ones."""
+    earlier = {prediction.example_id: prediction for prediction in before.predictions}
+    by_id = {example.id: example for example in examples}
+    gained: list[Flip] = []
+    lost: list[Flip] = []
+    for now in sorted(after.predictions, key=lambda prediction: prediction.example_id):
+        then = earlier[now.example_id]
+        if then.score.match != now.score.match:
+            example = by_id[now.example_id]
+            wrong = then if now.score.match else now
+            flip = Flip(
+                question=str(example.prompt[-1].content),
+                expected=_calls(example),
+                before=then.text,
+                after=now.text,
+                gained=now.score.match,
+                reason=wrong.score.reason,
+            )
+            (gained if flip.gained else lost).append(flip)
+    return [*gained[:MAX_GAINED], *lost[:MAX_LOST]]
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share as a percentage, with a thin space before the sign."""
+    return f"{100 * share:.{decimals}f}\u202f%"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * difference:+.1f}".replace("-", "\u2212")
+
+
+def size(num_bytes: float) -> str:
+    """Bytes in decimal megabytes, or kilobytes below one tenth of those."""
+    return f"{num_bytes / 1e6:.2f}\u202fMB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:.1f}\u202fkB"
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}\u202fmin {rest:02d}\u202fs" if minutes else f"{rest}\u202fs"
+
+
+def _in_order(result: DemoResult) -> list[str]:
+    others = [name for name in result.scores if name not in (BASE, FEW_SHOT, FEDERATED)]
+    return [BASE, FEW_SHOT, *others, FEDERATED]
+
+
+def _reasons(result: DemoResult) -> list[str]:
+    found: Mapping[str, None] = {
+        reason: None for score in result.scores.values() for reason in sorted(score.failures)
+    }
+    return sorted(found)
+
+
+def _calls(example: Example) -> str:
+    calls = [{"name": call.name, "arguments": call.arguments} for call in example.answer.tool_calls]
+    return json.dumps(calls, ensure_ascii=False)
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,160 @@
+"""``sft-server simulate``: the same ServerApp and ClientApp with virtual clients on Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from flwr.clientapp import ClientApp
+from flwr.serverapp import ServerApp
+from flwr.simulation import run_simulation
+from rich.console import Console
+
+from sft_server.app import make_server_app
+from sft_server.config import Partition, SimulationConfig
+from sft_server.console import Display, cycle_table, log_to_file, make_emit
+from sft_server.cycle import CycleRunner
+from sft_server.keys import init_keys, load_keys
+from sft_server.layout import Layout, only_server
+from sft_server.service import read_held_out
+from sft_server.signals import stop_on_signals
+from sft_server.store import Store
+from sft_shared.config import load_yaml
+from sft_shared.dialogue import Example, read_examples, write_examples
+from sft_shared.errors import ConfigError, DataError
+from sft_shared.models.cache import write_atomic
+from sft_shared.models.load import load_base
+from sft_shared.recipe import Recipe
+from sft_shared.runlog import RunLog
+from sft_shared.wire.cards import NodeCard, card_text, read_card
+from sft_shared.wire.sign import SigningKey
+
+ENTRY_POINT = ("fedsft.client_app", "simulation")
+"""Where the client package offers its ClientApp, so that this package need not import it."""
+
+POLL_S = 0.1
+
+
+def simulate(config: SimulationConfig, *, console: Console) -> None:
+    """Run all cycles in one Ray job; a second call carries on from the last committed state.
+
+    Raises ConfigError, DataError, ModelError, KeysError or StoreError for what a user can mend.
+    """
+    server = config.server()
+    layout = Layout(config.out)
+    recipe = load_yaml(config.recipe, Recipe)
+    held_out = read_held_out(config.held_out)
+    shares = deal_out(config)
+    with only_server(layout):
+        log_to_file(layout.logs / "flwr.log", "flwr", "ray", "httpx")
+        if not layout.keys.exists():
+            init_keys(server)
+        keys = load_keys(server)
+        store = Store(layout.database)
+        store.pin(
+            {"simulation": json.dumps({"num_clients": config.num_clients, "train": _origin(config)})},
+            what_to_do="Go back to the old setting, or set another `out` folder.",
+        )
+        for index, share in enumerate(shares):
+            store.add_node(prepare_client(layout, index, share))
+        with Display(console, quorum=server.cycle.quorum) as display:
+            emit = make_emit(RunLog(layout.run_log), display)
+            display.doing(f"loading {recipe.model.name}")
+            base = load_base(recipe.model)
+            with stop_on_signals(display.doing) as stop:
+                runner = CycleRunner(
+                    server,
+                    store=store,
+                    base=base,
+                    recipe=recipe,
+                    key=keys.order_key,
+                    held_out=held_out,
+                    emit=emit,
+                    stop=stop,
+                    poll_s=POLL_S,
+                )
+                emit("simulation-started", num_clients=config.num_clients, recipe=recipe.sha256())
+                if not runner.finished:
+                    display.doing("starting Ray")
+                    app = make_server_app(runner, num_cycles=runner.num_cycles_left)
+                    _run_on_ray(config, server_app=app, client_app=load_client_app(layout.clients))
+                emit("simulation-stopped", signalled=stop.is_set())
+        console.print(cycle_table(store.cycles(), store.updates))
+        store.close()
+
+
+def load_client_app(home: Path) -> ClientApp:
+    """The installed client's ClientApp over the homes in ``home``. Raises ConfigError without a client."""
+    group, name = ENTRY_POINT
+    found = [point for point in entry_points(group=group) if point.name == name]
+    if not found:
+        raise ConfigError(
+            f"no package offers the entry point {group}:{name}. Install fedsft again (`pip install -e .`)."
+        )
+    make: Callable[[str], ClientApp] = found[0].load()
+    return make(str(home))
+
+
+def deal_out(config: SimulationConfig) -> list[list[Example]]:
+    """The examples of each client. Raises DataError if a file is wrong or there are too few examples."""
+    if not isinstance(config.train, Partition):
+        return [list(read_examples(path)) for path in config.train]
+    examples = list(read_examples(config.train.file))
+    if len(examples) < config.num_clients:
+        raise DataError(
+            f"{config.train.file}: {len(examples)} examples cannot be dealt out to {config.num_clients} "
+            "clients. Lower num_clients, or give more examples."
+        )
+    random.Random(config.train.seed).shuffle(examples)  # noqa: S311 (a split, not a secret)
+    return [examples[index :: config.num_clients] for index in range(config.num_clients)]
+
+
+def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> NodeCard:
+    """Make the home of a virtual client if it is not there, and return the client's card."""
+    name = f"client-{index}"
+    home = layout.clients / name
+    card_file = home / "node.json"
+    if card_file.exists():
+        return read_card(card_file, NodeCard)
+    (home / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_examples(home / "train.jsonl", examples)
+    (home / "federation.json").write_bytes(layout.federation_card.read_bytes())
+    settings = {"name": name, "state": ".", "federation": "federation.json", "train": "train.jsonl"}
+    (home / "client.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    sign_path, auth_path = home / "keys" / "sign_key.pem", home / "keys" / "auth_key"
+    sign_path.unlink(missing_ok=True)
+    sign_key, auth_key = SigningKey.generate(), ec.generate_private_key(ec.SECP384R1())
+    sign_key.save(sign_path)
+    with open(os.open(auth_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(auth_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    line = auth_key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
+    card = NodeCard(name=name, auth_key=line, sign_key=sign_key.public.to_text())
+    write_atomic(card_file, card_text(card).encode())
+    return card
+
+
+def _origin(config: SimulationConfig) -> Any:
+    if isinstance(config.train, Partition):
+        return config.train.model_dump(mode="json")
+    return [str(path) for path in config.train]
+
+
+def _run_on_ray(config: SimulationConfig, *, server_app: ServerApp, client_app: ClientApp) -> None:
+    """One Ray job. Raises what the ServerApp raised."""
+    run_simulation(
+        server_app=server_app,
+        client_app=client_app,
+        num_supernodes=config.num_clients,
+        backend_config={
+            "client_resources": {"num_cpus": config.cpus_per_client, "num_gpus": config.gpus_per_client},
+            "init_args": {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"},
+        },
+    )

@@ -1,0 +1,116 @@
+"""Measure a model on held-out tool-calling examples: generate, judge, count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from pydantic import PositiveInt
+
+from sft_shared.config import Settings
+from sft_shared.data.chat import DataSettings, render_prompt
+from sft_shared.dialogue import Example
+from sft_shared.errors import DataError
+from sft_shared.evaluation.compare import wilson_interval
+from sft_shared.evaluation.tools import ToolCallScore, score_calls
+from sft_shared.models.adapters import set_adapter_state
+from sft_shared.models.generate import generate
+from sft_shared.models.load import Base
+from sft_shared.models.tuning import LoraSettings, attached_lora
+
+
+class EvaluationSettings(Settings):
+    """How answers are generated: greedy, so that the same model gives the same answers."""
+
+    max_new_tokens: PositiveInt = 96  # an answer longer than this is cut off, and so not JSON
+    batch_size: PositiveInt = 32  # prompts at a time; changes speed and memory, not the answers' rules
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model wrote for one example, and the judgement on it."""
+
+    example_id: str
+    category: str
+    text: str
+    score: ToolCallScore
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Counts and shares (0 to 1) over ``n`` examples; ``ci95`` is Wilson's interval of the accuracy."""
+
+    n: int
+    correct: int
+    accuracy: float
+    valid_json: float
+    right_function: float
+    ci95: tuple[float, float]
+    seconds: float
+    predictions: tuple[Prediction, ...]
+
+
+def evaluate(
+    base: Base,
+    state: Mapping[str, torch.Tensor] | None,
+    examples: Sequence[Example],
+    *,
+    tuning: LoraSettings,
+    data: DataSettings,
+    settings: EvaluationSettings,
+    shots: Sequence[Example] = (),
+    on_batch: Callable[[int], None] | None = None,
+) -> EvaluationResult:
+    """Let the base with the adapter ``state`` (None: the base alone) answer ``examples``; judge the calls.
+
+    ``shots`` are solved examples put before every question. ``on_batch`` is told how many answers are done.
+    The base is left as it was. Raises DataError without examples or without expected calls, ModelError if
+    the state does not fit ``tuning``.
+    """
+    if not examples:
+        raise DataError("there is nothing to evaluate on. Give at least one held-out example.")
+    unjudgeable = next((example.id for example in examples if not example.expected_calls), None)
+    if unjudgeable is not None:
+        raise DataError(f"example {unjudgeable!r} has no expected_calls to judge an answer by. Add them.")
+    started = time.monotonic()
+    prompts = [render_prompt(example, base.tokenizer, data, shots=shots) for example in examples]
+    with nullcontext(base.model) if state is None else attached_lora(base, tuning, seed=0) as model:
+        if state is not None:
+            set_adapter_state(model, state)
+        texts = generate(
+            base,
+            model,
+            prompts,
+            max_new_tokens=settings.max_new_tokens,
+            batch_size=settings.batch_size,
+            on_batch=on_batch,
+        )
+    return judge(examples, texts, seconds=time.monotonic() - started)
+
+
+def judge(examples: Sequence[Example], texts: Sequence[str], *, seconds: float) -> EvaluationResult:
+    """Score the answer ``texts[i]`` to ``examples[i]``. Raises ValueError if they are not one to one."""
+    predictions = tuple(
+        Prediction(
+            example_id=example.id,
+            category=example.category,
+            text=text,
+            score=score_calls(text, expected=example.expected_calls, tools=example.tools),
+        )
+        for example, text in zip(examples, texts, strict=True)
+    )
+    n = len(predictions)
+    correct = sum(prediction.score.match for prediction in predictions)
+    return EvaluationResult(
+        n=n,
+        correct=correct,
+        accuracy=correct / n,
+        valid_json=sum(prediction.score.valid_json for prediction in predictions) / n,
+        right_function=sum(prediction.score.right_function for prediction in predictions) / n,
+        ci95=wilson_interval(correct, num_total=n),
+        seconds=seconds,
+        predictions=predictions,
+    )

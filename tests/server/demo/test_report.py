@@ -1,0 +1,116 @@
+"""The report holds the run's numbers, needs nothing from outside and trusts no model output."""
+
+import re
+import struct
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from sft_server.demo.report import duration, find_flips, percent, points, size, write_report
+from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult, compare
+from sft_shared.dialogue import Example
+from sft_shared.evaluation.suite import EvaluationResult
+
+
+class Links(HTMLParser):
+    """Collects tags and whatever a browser would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "data"}]
+
+
+@pytest.fixture
+def page(
+    tmp_path: Path,
+    make_result: Callable[..., DemoResult],
+    held_out: list[Example],
+    results: dict[str, EvaluationResult],
+) -> str:
+    flips = find_flips(held_out, before=results[FEW_SHOT], after=results[FEDERATED])
+    return write_report(make_result(), flips=flips, folder=tmp_path).read_text(encoding="utf-8")
+
+
+def test_the_report_is_one_file(page: str, tmp_path: Path) -> None:
+    """Nothing is fetched: three embedded figures, no script, no style sheet, no font."""
+    links = Links()
+    links.feed(page)
+    assert [link[:22] for link in links.fetched] == ["data:image/png;base64,"] * 3
+    assert not {"script", "link", "iframe"} & set(links.tags)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "cycles.png", "loss.png"}
+
+
+def test_what_a_model_wrote_is_text(page: str) -> None:
+    """Markup in questions and answers is escaped, so a hostile data set cannot script the report."""
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<b>Sons" not in page
+
+
+def test_the_numbers_are_the_results(page: str, make_result: Callable[..., DemoResult]) -> None:
+    """Accuracy, interval, ratio, transport and every model's count stand in it."""
+    result = make_result()
+    assert f"to {percent(result.federated_accuracy)} right tool calls" in page
+    assert "grpc+tls" in page
+    assert "3.74&times;" in page
+    for score in result.scores.values():
+        assert f"{score.correct}/{score.n}" in page
+
+
+def test_it_says_what_it_does_not_say(page: str) -> None:
+    """The limits stand in the report: few questions, one seed, leaderboard, one machine."""
+    flat = re.sub(r"\s+", " ", page)
+    for honest in (
+        "questions are few",
+        "One run with one seed",
+        "leaderboard would mean nothing",
+        "on one machine",
+    ):
+        assert honest in flat
+
+
+def test_figures_are_sharp_enough_to_print(page: str, tmp_path: Path) -> None:
+    """Each PNG is at least 1200 pixels wide."""
+    for path in tmp_path.glob("*.png"):
+        width, _ = struct.unpack(">II", path.read_bytes()[16:24])
+        assert width >= 1200
+
+
+def test_flips_are_the_first_by_id_not_picked(
+    held_out: list[Example], results: dict[str, EvaluationResult]
+) -> None:
+    """At most four gained and three lost ones, each with the answer that is wrong."""
+    flips = find_flips(held_out, before=results[FEW_SHOT], after=results[FEDERATED])
+    assert [flip.gained for flip in flips] == sorted((flip.gained for flip in flips), reverse=True)
+    assert sum(flip.gained for flip in flips) == 4
+    backwards = find_flips(held_out, before=results[FEDERATED], after=results[FEW_SHOT])
+    assert sum(not flip.gained for flip in backwards) == 3
+    assert find_flips(held_out, before=results[BASE], after=results[BASE]) == []
+
+
+def test_only_the_same_questions_are_compared(results: dict[str, EvaluationResult]) -> None:
+    """Two evaluations over different questions are not paired silently."""
+    ours = results[FEDERATED]
+    fewer = EvaluationResult(**{**vars(ours), "predictions": ours.predictions[:-1]})
+    with pytest.raises(ValueError, match="other questions"):
+        compare(ours, fewer, against="local")
+
+
+def test_numbers_are_written_for_people() -> None:
+    """Percent with one decimal, points with a sign, megabytes, minutes."""
+    assert percent(0.3456) == "34.6\u202f%"
+    assert points(-0.021) == "\u22122.1"
+    assert points(0.3) == "+30.0"
+    assert size(4_851_234) == "4.85\u202fMB"
+    assert size(2048) == "2.0\u202fkB"
+    assert duration(655.2) == "10\u202fmin 55\u202fs"
+    assert duration(59) == "59\u202fs"

@@ -1,0 +1,168 @@
+"""The judge of tool calls: BFCL's rules, no reward for constant, echoed or guessed answers."""
+
+import doctest
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sft_shared.dialogue import ExpectedCall, Tool, ToolCall
+from sft_shared.evaluation import tools as judge
+from sft_shared.evaluation.tools import extract_calls, score_calls, values_match
+
+WEATHER = Tool(
+    name="get_weather",
+    parameters={
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+            "alerts": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["city"],
+    },
+)
+PARIS = ExpectedCall(
+    name="get_weather", arguments={"city": ["Paris", "Paris, France"], "days": [3], "unit": ["celsius", ""]}
+)
+ROME = ExpectedCall(name="get_weather", arguments={"city": ["Rome"], "days": ["", 1]})
+
+
+def calls(*arguments: dict[str, Any], name: str = "get_weather") -> str:
+    return json.dumps([{"name": name, "arguments": each} for each in arguments])
+
+
+def reason(prediction: str, *expected: ExpectedCall) -> str | None:
+    return score_calls(prediction, expected=expected or (PARIS,), tools=(WEATHER,)).reason
+
+
+def test_the_worked_examples_hold() -> None:
+    """Every example in the docstrings is run."""
+    assert doctest.testmod(judge).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "expected"),
+    [
+        (calls({"city": "Paris", "days": 3}), None),
+        (calls({"city": "paris,france", "days": 3, "unit": "Celsius"}), None),
+        (calls({"city": "Paris", "days": 3, "unit": "fahrenheit"}), "wrong-value"),
+        (calls({"city": "Paris", "days": 3.0}), "wrong-value"),
+        (calls({"city": "Paris", "days": "3"}), "wrong-value"),
+        (calls({"city": "Paris"}), "missing-argument"),
+        (calls({"days": 3}), "missing-argument"),
+        (calls({"city": "Paris", "days": 3, "alerts": []}), "unknown-argument"),
+        (calls({"city": "Paris", "days": 3, "mood": 1}), "unknown-argument"),
+        (calls({"city": "Paris", "days": 3}, name="weather"), "wrong-function"),
+        (calls({"city": "Paris", "days": 3}, {"city": "Paris", "days": 3}), "wrong-count"),
+        ("[]", "wrong-count"),
+        ("", "not-json"),
+        ("I cannot help with that.", "not-json"),
+        ('[{"name": "get_weather", "arguments": {"city": "Paris", "days": NaN}}]', "not-json"),
+        ('[{"name": "get_weather", "arguments": "{}"}]', "not-json"),
+        ('[{"name": "get_weather", "parameters": {}}]', "not-json"),
+        ('["get_weather"]', "not-json"),
+        ('[{"name": "get_weather", "arguments": {"city": "Paris", "days": 3}}', "not-json"),
+        ("[{" * 100_000, "not-json"),
+        ('{"a":' * 100_000, "not-json"),
+    ],
+)
+def test_a_failure_has_its_reason(prediction: str, expected: str | None) -> None:
+    """Each way to be wrong has one name, and hostile text is only wrong, never a crash."""
+    assert reason(prediction) == expected
+
+
+def test_prose_around_the_answer_is_ignored_and_a_second_answer_too() -> None:
+    """The first JSON counts: a wrong call cannot be mended by a right one after it."""
+    right, wrong = calls({"city": "Paris", "days": 3}), calls({"city": "Lima", "days": 3})
+    assert reason(f"Sure, as in [1]:\n```json\n{right}\n```\nDone {{}}") is None
+    assert reason(f"{wrong}\n{right}") == "wrong-value"
+    assert reason(right[1:-1]) is None  # one call without its list
+
+
+def test_parallel_calls_match_in_any_order_once_each() -> None:
+    """Each expected call needs a prediction of its own; one right call twice is not two."""
+    paris, rome = {"city": "Paris", "days": 3}, {"city": "Rome"}
+    assert reason(calls(rome, paris), PARIS, ROME) is None
+    assert reason(calls(paris, paris), PARIS, ROME) == "wrong-value"
+    assert reason(calls(paris), PARIS, ROME) == "wrong-count"
+
+
+def test_pairing_is_not_greedy() -> None:
+    """A call that fits two expectations is given to the one that nothing else fits."""
+    broad = ExpectedCall(name="get_weather", arguments={"city": ["Rome", "Paris"], "days": [3]})
+    rome = ExpectedCall(name="get_weather", arguments={"city": ["Rome"], "days": [3]})
+    both = calls({"city": "Rome", "days": 3}, {"city": "Paris", "days": 3})
+    assert reason(both, broad, rome) is None
+    assert reason(both, rome, broad) is None
+
+
+def test_scores_go_from_easy_to_hard() -> None:
+    """Valid JSON and the right function are counted even where the values are wrong."""
+    score = score_calls(calls({"city": "Lima", "days": 3}), expected=(PARIS,), tools=(WEATHER,))
+    assert (score.valid_json, score.right_function, score.match) == (True, True, False)
+    score = score_calls(calls({}, name="other"), expected=(PARIS,), tools=(WEATHER,))
+    assert (score.valid_json, score.right_function, score.match) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "right", "schema", "expected"),
+    [
+        (True, 1, {}, False),
+        (1, True, {}, False),
+        (0, False, {"type": "integer"}, False),
+        (5, 5.0, {"type": "number"}, True),
+        (5.0, 5, {"type": "number"}, True),
+        ([5.0], [5], {"type": "array", "items": {"type": "integer"}}, False),
+        ([5], [5.0], {"type": "array", "items": {"type": "number"}}, True),
+        ([1, 2], [2, 1], {}, False),
+        ([1], [1, 2], {}, False),
+        ([["New York"]], [["new york"]], {}, True),
+        (None, None, {}, True),
+        (None, "", {"type": "string"}, False),
+        ("", "", {"type": "string"}, True),
+        ("", "", {"type": "integer"}, False),
+        ([], "", {"type": "array"}, True),
+        ({}, "", {"type": "object"}, False),
+        ({"a": 1}, {"a": [1, 2]}, {}, True),
+        ({"a": 3}, {"a": [1, 2]}, {}, False),
+        ({"a": 1, "b": 1}, {"a": [1]}, {}, False),
+        ({}, {"a": [1]}, {}, False),
+        ({}, {"a": [1, ""]}, {}, True),
+        ({"a": {"b": "X"}}, {"a": [{"b": ["x"]}]}, {}, True),
+        ([{"a": 1}], [{"a": [1]}], {}, True),
+        ({"position": {"x": 1}}, {"position": [{"x": 1}]}, {}, True),
+        ("don't", 'don"t', {}, True),
+        ("2024-01-02", "2024/01/02", {}, True),
+        ("(", "[", {}, False),
+    ],
+)
+def test_values_compare_as_bfcl_does(value: Any, right: Any, schema: dict[str, Any], expected: bool) -> None:
+    """Text loosely, numbers by value and declared type, lists in order, dicts by alternatives."""
+    assert values_match(value, right, schema=schema) is expected
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.floats(-9, 9) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=4), JSON_VALUES, max_size=4), st.text(max_size=20))
+def test_what_is_expected_matches_itself(arguments: dict[str, Any], noise: str) -> None:
+    """Any call written as JSON is read back and right, whatever prose stands after it."""
+    tool = Tool(name="f", parameters={"type": "object", "properties": {name: {} for name in arguments}})
+    expected = ExpectedCall(name="f", arguments={name: [value] for name, value in arguments.items()})
+    prediction = json.dumps([{"name": "f", "arguments": arguments}], ensure_ascii=False) + noise
+    assert extract_calls(prediction) == [ToolCall(name="f", arguments=arguments)]
+    assert score_calls(prediction, expected=(expected,), tools=(tool,)).match
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_judged_without_a_crash(text: str) -> None:
+    """Model output is untrusted: whatever it is, it gets a score."""
+    assert score_calls(text, expected=(PARIS,), tools=(WEATHER,)).match is False
