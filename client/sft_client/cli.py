@@ -89,14 +89,17 @@ def train(
     folder = out or settings.layout.local_training
     screen = Screen()
     try:
-        result = train_locally(settings, out=folder, steps=steps, num_cycles=cycles, on_step=screen.step)
+        result = train_locally(
+            settings, out=folder, steps=steps, num_cycles=cycles, say=screen.say, on_step=screen.step
+        )
     finally:
         screen.clear()
     table = Table(title=f"Local training of {result.node}", show_header=False)
     for name, value in (
         ("model", f"{result.model} ({result.dtype})"),
         ("examples", f"{result.num_examples}"),
-        ("steps", f"{result.steps} in {result.num_cycles} cycles"),
+        ("cycles", f"{result.num_cycles}"),
+        ("steps", f"{result.steps}"),
         ("loss", f"{result.first_loss:.4f} -> {result.final_loss:.4f}"),
         ("tokens", f"{result.tokens} ({result.supervised_tokens} supervised)"),
         ("speed", f"{result.tokens_per_s:.0f} tokens/s"),

@@ -53,6 +53,7 @@ def train_locally(
     out: Path,
     steps: int | None,
     num_cycles: int,
+    say: Callable[[str], None],
     on_step: Callable[[str, StepRecord], None],
 ) -> LocalResult:
     """Train from the initial adapter for ``num_cycles`` cycles, as the node would if it were alone.
@@ -66,7 +67,8 @@ def train_locally(
     start = time.perf_counter()
     recipe = _recipe(config, steps=steps)
     dataset = Dataset(config.train)
-    dataset.read()
+    num_examples = len(dataset.read().examples)
+    say(f"{num_examples} examples in {dataset.path}; loading base model {recipe.model.name}")
     base = load_base(recipe.model)
     rows = dataset.rows(base, recipe.data)
     out.mkdir(parents=True, exist_ok=True)

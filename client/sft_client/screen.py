@@ -32,7 +32,7 @@ class Screen:
         speed = record.tokens / record.seconds
         if self.console.is_terminal:
             self._move(label, record, speed)
-        elif time.monotonic() - self._last_line_s >= PLAIN_LINE_S or record.step == record.steps:
+        elif time.monotonic() - self._last_line_s >= PLAIN_LINE_S:
             self._last_line_s = time.monotonic()
             self.say(
                 f"{label}: step {record.step}/{record.steps}, loss {record.loss:.3f}, {speed:.0f} tokens/s"

@@ -81,7 +81,10 @@ class SuperNode:
 
     def run(self, stop: threading.Event) -> None:
         """Keep it running until ``stop`` is set."""
-        self._supervisor.run(stop)
+        try:
+            self._supervisor.run(stop)
+        finally:
+            self._output.close()
 
     def restart(self, endpoint: Endpoint, why: str) -> None:
         """Have the instance behind ``endpoint`` ended and started again, unless that has happened.
@@ -112,7 +115,7 @@ class SuperNode:
 
     def _read(self, line: str) -> None:
         line = _COLOURS.sub("", line)
-        self._output.info(line)
+        self._output.emit(logging.makeLogRecord({"msg": line}))
         if match := _CONNECTED.search(line):
             self._refused_since = None
             self._connected = True
@@ -170,13 +173,13 @@ def _environment(flwr_home: Path) -> dict[str, str]:
     return {**os.environ, **quiet, "PYTHONUNBUFFERED": "1"}
 
 
-def _rotating_log(path: Path) -> logging.Logger:
+def _rotating_log(path: Path) -> RotatingFileHandler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
+    handler = RotatingFileHandler(
+        path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8", delay=True
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.Logger("supernode", level=logging.INFO)
-    logger.addHandler(handler)
-    return logger
+    return handler
 
 
 def _is_free(port: int) -> bool:

@@ -9,6 +9,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from sft_server.collect import GridFleet
 from sft_server.cycle import CycleRunner
+from sft_server.records import State
 
 
 def make_server_app(
@@ -17,8 +18,9 @@ def make_server_app(
     num_cycles: int,
     members: Callable[[], Mapping[int, str]] | None = None,
 ) -> ServerApp:
-    """A ServerApp that runs ``num_cycles`` cycles over the grid it is given, fewer if it is stopped.
+    """A ServerApp that runs ``num_cycles`` cycles over the grid it is given.
 
+    It ends sooner if it is stopped, and in simulation on an abandoned cycle: the next would go the same way.
     ``members`` gives Flower's node id -> name of the registered nodes; None where Flower does not
     authenticate nodes (simulation).
     """
@@ -28,7 +30,8 @@ def make_server_app(
         fleet = GridFleet(grid, members=members)
         try:
             for _ in range(num_cycles):
-                if cycle_runner.run(fleet) is None:
+                cycle = cycle_runner.run(fleet)
+                if cycle is None or (fleet.is_complete() and cycle.state is State.ABANDONED):
                     break
         finally:
             fleet.close()

@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a client with no share of a GPU sees none
     "TOKENIZERS_PARALLELISM": "false",
 }
 """What keeps libraries from calling out and from talking on the screen; read when they are imported."""

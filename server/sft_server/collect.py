@@ -46,6 +46,10 @@ class GridFleet:
             if node_id in names
         }
 
+    def is_complete(self) -> bool:
+        """Whether no other node can ever come: so in simulation."""
+        return self._members is None
+
     def is_member(self, node_id: int) -> bool:
         """Whether the node may still take part."""
         return self._members is None or node_id in self._members()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from sft_server.aggregation.fedavg import FedAvg
 from sft_shared.config import LocalPath, Settings
+from sft_shared.data.bfcl import BfclCategory
 from sft_shared.wire.cards import NodeName
 from sft_shared.wire.codec import EncodingName
 
@@ -93,6 +94,17 @@ class Partition(Settings):
     seed: int = 0
 
 
+class BfclPartition(Settings):
+    """Questions of the installed ``bfcl-eval`` package, dealt out in the same way.
+
+    ``num_held_out`` of them, in whole families that no client sees, measure the new adapters.
+    """
+
+    bfcl: Annotated[tuple[BfclCategory, ...], Field(min_length=1)]
+    num_held_out: NonNegativeInt = 0
+    seed: int = 0
+
+
 class SimulationConfig(Settings):
     """A federation of virtual clients on one host or a Ray cluster."""
 
@@ -101,7 +113,9 @@ class SimulationConfig(Settings):
     gpus_per_client: float = Field(default=0.0, ge=0)
     num_cycles: PositiveInt
     recipe: LocalPath
-    train: Partition | Annotated[tuple[LocalPath, ...], Field(min_length=1)]  # or one file a client
+    train: (
+        Partition | BfclPartition | Annotated[tuple[LocalPath, ...], Field(min_length=1)]
+    )  # files: one a client
     held_out: LocalPath | None = None
     out: LocalPath  # the server's state folder; a second run carries on from it
     deadline_s: PositiveFloat = 86_400.0
@@ -117,6 +131,8 @@ class SimulationConfig(Settings):
                 f"train: found {len(self.train)} files for {self.num_clients} clients; "
                 "give one file a client, or {file: ...} to deal out one file"
             )
+        if isinstance(self.train, BfclPartition) and self.train.num_held_out and self.held_out:
+            raise ValueError("held_out: train.num_held_out holds out examples as well; set one of the two")
         return self
 
     def server(self) -> ServerConfig:

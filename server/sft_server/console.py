@@ -126,6 +126,9 @@ class Display:
     def _superlink_lost(self, fields: dict[str, Any]) -> None:
         self.say(f"[yellow]SuperLink lost[/yellow]: {_plain(fields['detail'])}; trying again")
 
+    def _registry_failed(self, fields: dict[str, Any]) -> None:
+        self.say(f"[red]nodes cannot be read[/red]: {_plain(fields['detail'])}")
+
     def _node_registered(self, fields: dict[str, Any]) -> None:
         self.say(f"node [bold]{fields['node']}[/bold] may take part")
 

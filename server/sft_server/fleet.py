@@ -35,6 +35,9 @@ class Fleet(Protocol):
     def online(self) -> Mapping[int, Presence]:
         """Node id -> presence of every member that is online."""
 
+    def is_complete(self) -> bool:
+        """Whether no other node can ever come, as in a simulation."""
+
     def is_member(self, node_id: int) -> bool:
         """Whether the node may still take part; False once it was revoked."""
 

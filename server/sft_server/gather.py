@@ -66,6 +66,7 @@ class Gathering:
         """Ask until all asked have answered and the quorum is there, the deadline passes, or ``stop`` is set.
 
         A node that appears later is asked too, and asked again when its message was lost or it came back.
+        Where no other node can come, all answers are enough also below the quorum.
         Raises TransportError.
         """
         while not self.stop.is_set():
@@ -74,7 +75,8 @@ class Gathering:
             self._ask_who_is_there()
             for reply in self.fleet.replies([ask.message_id for ask in self._open_asks() if ask.message_id]):
                 self._handle(reply)
-            if self._all_answered() and self.num_accepted() >= self.quorum:
+            enough = self.num_accepted() >= self.quorum or self.fleet.is_complete()
+            if self._all_answered() and enough:
                 return Closed.ALL_ANSWERED
             self.stop.wait(self.poll_s)
         return Closed.STOPPED

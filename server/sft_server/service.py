@@ -23,7 +23,7 @@ from sft_server.superlink import SuperLink
 from sft_server.supervisor import CONTROL_HOST, SuperLinkProcess, require_free_port
 from sft_shared.config import load_yaml
 from sft_shared.dialogue import Example, read_examples
-from sft_shared.errors import DataError, TransportError
+from sft_shared.errors import DataError, StoreError, TransportError
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
@@ -92,7 +92,7 @@ class _Registry:
     """Which nodes the SuperLink lets in: those of the store, always."""
 
     def __init__(self, database: Path, emit: Callable[..., None]) -> None:
-        self._database, self._emit = database, emit
+        self._store, self._emit = Store(database), emit
         self._lock = threading.Lock()
         self._ids: dict[str, tuple[int, str]] = {}  # auth key -> (node id, name)
 
@@ -101,12 +101,14 @@ class _Registry:
         with self._lock:
             return dict(self._ids.values())
 
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
     def sync(self, link: SuperLink, *, fresh: bool = False) -> None:
         """Register and shut out until both agree; ``fresh`` says that the SuperLink knows nobody yet."""
-        store = Store(self._database)
-        wanted = {node.auth_key: node.name for node in store.registered().values()}
-        store.close()
         with self._lock:
+            wanted = {node.auth_key: node.name for node in self._store.registered().values()}
             if fresh:
                 self._ids.clear()
             for auth_key, name in wanted.items():
@@ -147,7 +149,8 @@ class _Service:
     def run(self) -> None:
         """Keep everything going until stopped or finished."""
         app = make_server_app(self._runner, num_cycles=1, members=self._registry.members)
-        watcher = threading.Thread(target=self._watch_registry, daemon=True)
+        closing = threading.Event()
+        watcher = threading.Thread(target=self._watch_registry, args=(closing,), daemon=True)
         failed_runs = 0
         try:
             self._start_superlink()
@@ -167,9 +170,10 @@ class _Service:
                         self._emit("superlink-lost", detail=str(error))
                         self._stop.wait(_TICK_S)
         finally:
-            self._stop.set()
+            closing.set()
             if watcher.is_alive():
                 watcher.join()
+            self._registry.close()
             self._link.close()  # first: the SuperLink waits for its connections to end
             self._process.stop()
 
@@ -180,7 +184,7 @@ class _Service:
         while not self._stop.is_set():
             if not self._process.alive:
                 raise TransportError(
-                    f"the SuperLink ended at once: {self._process.last_words}. "
+                    f"the SuperLink does not come up: {self._process.how_it_ended}. "
                     f"See {Layout(self._config.state).logs / 'superlink.log'}."
                 )
             try:
@@ -203,7 +207,7 @@ class _Service:
     def _restart_superlink(self) -> None:
         backoff_s = 1.0
         while not self._stop.is_set():
-            self._emit("superlink-lost", detail=self._process.last_words)
+            self._emit("superlink-lost", detail=self._process.how_it_ended)
             self._process.stop()
             try:
                 self._start_superlink()
@@ -214,9 +218,11 @@ class _Service:
             else:
                 return
 
-    def _watch_registry(self) -> None:
-        while not self._stop.wait(REGISTRY_S):
+    def _watch_registry(self, closing: threading.Event) -> None:
+        while not closing.wait(REGISTRY_S):
             try:
                 self._registry.sync(self._link)
             except TransportError:
                 continue  # the main thread sees it too, and restarts the SuperLink
+            except StoreError as error:
+                self._emit("registry-failed", detail=str(error))

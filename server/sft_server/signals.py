@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks to stop in order, the second stops at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks to stop in order, the second stops at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def stop_on_signals(say: Callable[[str], None]) -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal ends the process on the spot.
+    """An event that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process on the spot.
 
     Children notice that by themselves. Only for the main thread.
     """
@@ -26,7 +26,9 @@ def stop_on_signals(say: Callable[[str], None]) -> Iterator[threading.Event]:
         stop.set()
         say("stopping (once more to stop at once)")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield stop
     finally:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import ray
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -24,12 +27,15 @@ from sft_server.console import Display, cycle_table, log_to_file, make_emit
 from sft_server.cycle import CycleRunner
 from sft_server.keys import init_keys, load_keys
 from sft_server.layout import Layout, only_server
+from sft_server.records import State
 from sft_server.service import read_held_out
 from sft_server.signals import stop_on_signals
 from sft_server.store import Store
 from sft_shared.config import load_yaml
+from sft_shared.data.bfcl import read_bfcl
+from sft_shared.data.partition import split_held_out
 from sft_shared.dialogue import Example, read_examples, write_examples
-from sft_shared.errors import ConfigError, DataError
+from sft_shared.errors import AggregationError, ConfigError, DataError
 from sft_shared.models.cache import write_atomic
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
@@ -51,8 +57,7 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
     server = config.server()
     layout = Layout(config.out)
     recipe = load_yaml(config.recipe, Recipe)
-    held_out = read_held_out(config.held_out)
-    shares = deal_out(config)
+    shares, held_out = deal_out(config)
     with only_server(layout):
         log_to_file(layout.logs / "flwr.log", "flwr", "ray", "httpx")
         if not layout.keys.exists():
@@ -69,6 +74,8 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
             emit = make_emit(RunLog(layout.run_log), display)
             display.doing(f"loading {recipe.model.name}")
             base = load_base(recipe.model)
+            display.doing("starting Ray")
+            _start_ray()
             with stop_on_signals(display.doing) as stop:
                 runner = CycleRunner(
                     server,
@@ -83,12 +90,16 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
                 )
                 emit("simulation-started", num_clients=config.num_clients, recipe=recipe.sha256())
                 if not runner.finished:
-                    display.doing("starting Ray")
                     app = make_server_app(runner, num_cycles=runner.num_cycles_left)
                     _run_on_ray(config, server_app=app, client_app=load_client_app(layout.clients))
                 emit("simulation-stopped", signalled=stop.is_set())
         console.print(cycle_table(store.cycles(), store.updates))
+        last = store.last_cycle()
         store.close()
+    if last is not None and last.state is State.ABANDONED:
+        raise AggregationError(
+            f"cycle {last.cycle} was abandoned: {last.reason}. See {layout.run_log} for each answer."
+        )
 
 
 def load_client_app(home: Path) -> ClientApp:
@@ -103,18 +114,28 @@ def load_client_app(home: Path) -> ClientApp:
     return make(str(home))
 
 
-def deal_out(config: SimulationConfig) -> list[list[Example]]:
-    """The examples of each client. Raises DataError if a file is wrong or there are too few examples."""
-    if not isinstance(config.train, Partition):
-        return [list(read_examples(path)) for path in config.train]
-    examples = list(read_examples(config.train.file))
+def deal_out(config: SimulationConfig) -> tuple[list[list[Example]], Sequence[Example]]:
+    """The training examples of each client, and the held-out ones.
+
+    Raises DataError if a file is wrong, BFCL is not installed, or there are too few examples.
+    """
+    held_out = read_held_out(config.held_out)
+    source = config.train
+    if isinstance(source, tuple):
+        return [list(read_examples(path)) for path in source], held_out
+    if isinstance(source, Partition):
+        examples, name = list(read_examples(source.file)), str(source.file)
+    else:
+        examples, name = read_bfcl(source.bfcl), ", ".join(source.bfcl)
+        if source.num_held_out:
+            examples, held_out = split_held_out(examples, num_held_out=source.num_held_out, seed=source.seed)
     if len(examples) < config.num_clients:
         raise DataError(
-            f"{config.train.file}: {len(examples)} examples cannot be dealt out to {config.num_clients} "
-            "clients. Lower num_clients, or give more examples."
+            f"{name}: {len(examples)} examples cannot be dealt out to {config.num_clients} clients. "
+            "Lower num_clients, or give more examples."
         )
-    random.Random(config.train.seed).shuffle(examples)  # noqa: S311 (a split, not a secret)
-    return [examples[index :: config.num_clients] for index in range(config.num_clients)]
+    random.Random(source.seed).shuffle(examples)  # noqa: S311 (a split, not a secret)
+    return [examples[index :: config.num_clients] for index in range(config.num_clients)], held_out
 
 
 def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> NodeCard:
@@ -142,19 +163,28 @@ def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> N
 
 
 def _origin(config: SimulationConfig) -> Any:
-    if isinstance(config.train, Partition):
-        return config.train.model_dump(mode="json")
-    return [str(path) for path in config.train]
+    if isinstance(config.train, tuple):
+        return [str(path) for path in config.train]
+    return config.train.model_dump(mode="json")
 
 
 def _run_on_ray(config: SimulationConfig, *, server_app: ServerApp, client_app: ClientApp) -> None:
     """One Ray job. Raises what the ServerApp raised."""
-    run_simulation(
-        server_app=server_app,
-        client_app=client_app,
-        num_supernodes=config.num_clients,
-        backend_config={
-            "client_resources": {"num_cpus": config.cpus_per_client, "num_gpus": config.gpus_per_client},
-            "init_args": {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"},
-        },
-    )
+    try:
+        run_simulation(
+            server_app=server_app,
+            client_app=client_app,
+            num_supernodes=config.num_clients,
+            backend_config={
+                "client_resources": {"num_cpus": config.cpus_per_client, "num_gpus": config.gpus_per_client}
+            },
+        )
+    finally:
+        ray.shutdown()
+
+
+def _start_ray() -> None:
+    """Start Ray before Flower would, so that our signal handlers can be set over Ray's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)

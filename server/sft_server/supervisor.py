@@ -74,7 +74,7 @@ class SuperLinkProcess:
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         self._tail.clear()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sft_server.superlink_child", str(os.getpid()), *self._arguments],
+            [sys.executable, "-P", "-m", "sft_server.superlink_child", str(os.getpid()), *self._arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -97,9 +97,12 @@ class SuperLinkProcess:
         return self._process.pid if self._process is not None and self.alive else None
 
     @property
-    def last_words(self) -> str:
-        """The last line that it wrote."""
-        return next((line for line in reversed(self._tail) if line.strip()), "it wrote nothing")
+    def how_it_ended(self) -> str:
+        """Exit code and last line, for a message."""
+        if self._process is None or self._process.poll() is None:
+            return "it still runs"
+        last = next((line for line in reversed(self._tail) if line.strip()), "nothing")
+        return f"it ended with code {self._process.returncode}, its last line was: {last}"
 
     def stop(self) -> None:
         """Stop it and everything it started."""

@@ -69,7 +69,7 @@ def test_a_message_without_an_order_is_refused(home: Any, content: RecordDict) -
 def test_a_simulated_client_is_the_node_of_its_partition(
     tmp_path: Path, make_home: Callable[[Path], Any]
 ) -> None:
-    """Partition 1 answers as the node in client-1: to the same order the same bytes as in deployment."""
+    """Partition 1 answers as the node in client-1, whose outbox then holds the update."""
     homes = []
     for partition in range(2):
         (tmp_path / f"client-{partition}").mkdir()
@@ -77,8 +77,9 @@ def test_a_simulated_client_is_the_node_of_its_partition(
     order, parent = homes[1].order(), homes[1].parent()
     message = message_with(order=order, adapter=parent)
     reply = simulated_client_app(str(tmp_path))(message, context_of(**{"partition-id": 1}))
-    assert reply.content.array_records["sft"]["update"].data == homes[1].open().handle(order, parent)
-    assert list(homes[0].config.layout.outbox.iterdir()) == []
+    (kept,) = homes[1].config.layout.outbox.iterdir()
+    assert reply.content.array_records["sft"]["update"].data == kept.read_bytes()
+    assert not homes[0].config.layout.outbox.exists()
 
 
 def test_a_missing_partition_is_named(tmp_path: Path) -> None:

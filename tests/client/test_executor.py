@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,10 +34,11 @@ RUN, NODE, SERVER = 7, 11, 1
 SECRET = b"s" * 32
 # A bundle that would write a file if anybody imported what is in it.
 HOSTILE_FAB = b"import pathlib; pathlib.Path('imported').touch()"
+FAB_SHA256 = hashlib.sha256(HOSTILE_FAB).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def _flower_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _flower_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLWR_HOME", str(tmp_path / "flwr"))
     monkeypatch.chdir(tmp_path)
 
@@ -56,7 +57,7 @@ class SuperNodeApi:
         )
         metadata = message.metadata.__dict__
         metadata["_run_id"], metadata["_src_node_id"] = RUN, SERVER
-        task = self.state.create_task(task_type=TaskType.CLIENT_APP, run_id=RUN, fab_hash="fab")
+        task = self.state.create_task(task_type=TaskType.CLIENT_APP, run_id=RUN, fab_hash=FAB_SHA256)
         assert task is not None
         _insert_message(message, self.state, self.state.object_store)
         return task
@@ -73,9 +74,9 @@ def serving(*, secret: bytes | None = SECRET) -> Iterator[SuperNodeApi]:
     state = factory.state()
     state.set_node_id(NODE)
     run = Run.create_empty(RUN)
-    run.fab_hash = "fab"
+    run.fab_hash = FAB_SHA256
     state.store_run(run)
-    state.store_fab(Fab("fab", HOSTILE_FAB, {}))
+    state.store_fab(Fab(FAB_SHA256, HOSTILE_FAB, {}))
     context = Context(run_id=RUN, node_id=NODE, node_config={}, state=RecordDict(), run_config={})
     state.set_run_series_context(run.series_id, context)
     config = uvicorn.Config(
@@ -144,7 +145,7 @@ def echo(message: Message) -> Message:
     return Message(RecordDict({"sft": ArrayRecord({"update": _array(data)})}), reply_to=message)
 
 
-def test_a_task_is_answered_by_the_installed_app() -> None:
+def test_a_task_is_answered_by_the_installed_app(tmp_path: Path) -> None:
     """Order in, reply out and the task closed; one process for all, nothing of the shipped bundle opened."""
     with serving() as api, Run_(api, echo) as run:
         for data in (b"first", b"second"):
@@ -155,8 +156,7 @@ def test_a_task_is_answered_by_the_installed_app() -> None:
             assert reply.metadata.dst_node_id == SERVER
             assert _sub_status(api, task) == SubStatus.COMPLETED
         assert (run.faults, run.raised) == ([], [])
-    assert importlib.util.find_spec("imported") is None
-    assert "imported" not in sys.modules
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_app_raises_reaches_the_server_by_its_kind_alone() -> None:

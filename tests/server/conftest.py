@@ -87,6 +87,10 @@ class FleetByHand:
             if node.name not in self.away | self.revoked
         }
 
+    def is_complete(self) -> bool:
+        """See `sft_server.fleet.Fleet`."""
+        return not self.authenticated
+
     def is_member(self, node_id: int) -> bool:
         """See `sft_server.fleet.Fleet`."""
         return self.nodes[node_id].name not in self.revoked

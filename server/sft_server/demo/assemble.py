@@ -97,7 +97,9 @@ def assemble(
         update_bytes_fp32=round(wire.fp32),
         update_bytes_ratio=wire.ratio,
         num_updates=len(every_update),
-        scores={name: score_of(result) for name, result in results.items()},
+        scores={
+            name: score_of(result, unseen_functions=data.unseen_functions) for name, result in results.items()
+        },
         comparisons=compare_all(results, ours=FEDERATED),
         cycles=tuple(
             CycleResult(

@@ -14,10 +14,16 @@ from sft_shared.wire.codec import EncodingName
 
 
 class HeldOutSettings(Settings):
-    """What no client sees: whole families of questions, drawn by ``seed``."""
+    """What no client sees: whole families of questions, drawn by ``seed``.
+
+    Held-out questions are about functions that no client calls in training, but for those of the categories
+    ``shared_functions``: there, as with an agent's own tools, the questions are new and the functions may
+    be known.
+    """
 
     num_examples: PositiveInt = 120
     seed: NonNegativeInt = 0
+    shared_functions: tuple[BfclCategory, ...] = ()
 
 
 class DemoConfig(Settings):

@@ -25,12 +25,18 @@ from sft_shared.recipe import Recipe
 
 @dataclass(frozen=True)
 class DemoData:
-    """Who has what. No two parts share an example, and ``held_out`` shares no family with any of them."""
+    """Who has what. ``held_out`` shares no family with any client's examples."""
 
     train: dict[str, list[Example]]
     held_out: list[Example]
     shots: list[Example]
     num_too_long: int  # examples left out because they exceed data.max_tokens
+
+    @property
+    def unseen_functions(self) -> frozenset[str]:
+        """Ids of the held-out examples that call no function which some client calls in training."""
+        called = {name for share in self.train.values() for example in share for name in _called(example)}
+        return frozenset(example.id for example in self.held_out if called.isdisjoint(_called(example)))
 
 
 @contextmanager
@@ -67,7 +73,10 @@ def prepare_data(config: DemoConfig, *, tokenizer: Any, settings: DataSettings) 
     examples = read_bfcl(config.categories)
     fitting = [example for example in examples if _fits(example, tokenizer=tokenizer, settings=settings)]
     training, held_out = split_held_out(
-        fitting, num_held_out=config.held_out.num_examples, seed=config.held_out.seed
+        fitting,
+        num_held_out=config.held_out.num_examples,
+        seed=config.held_out.seed,
+        shared_functions=config.held_out.shared_functions,
     )
     train = partition_by_category(training, clients=config.clients)
     by_id = {example.id: example for example in training}
@@ -83,6 +92,10 @@ def prepare_data(config: DemoConfig, *, tokenizer: Any, settings: DataSettings) 
     write_examples(config.layout.held_out, held_out)
     write_examples(config.layout.shots, shots)
     return DemoData(train=train, held_out=held_out, shots=shots, num_too_long=len(examples) - len(fitting))
+
+
+def _called(example: Example) -> set[str]:
+    return {call.name for call in example.answer.tool_calls}
 
 
 def _fits(example: Example, *, tokenizer: Any, settings: DataSettings) -> bool:

@@ -78,12 +78,13 @@ class Board:
         self.phase = phase
         self.tasks.clear()
         self._said.clear()
-        self.say(f"[bold]{phase}[/bold]")
+        self.say(phase, style="bold")
 
-    def say(self, text: str) -> None:
-        """Print one line that stays, with the time since the start."""
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print one line that stays, with the time since the start; ``text`` is not markup."""
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        self.console.print(f"[dim]{minutes:2d}:{seconds:02d}[/dim]  {text}", highlight=False, soft_wrap=True)
+        line = Text.assemble((f"{minutes:2d}:{seconds:02d}", "dim"), "  ", (text, style))
+        self.console.print(line, soft_wrap=True)
 
     def show(self, name: str, *, done: int, total: int, says: str) -> None:
         """Move one line of the table."""
@@ -111,7 +112,8 @@ class FederationWatch:
         self._server = Tail(server)
         self._clients = {name: Tail(path) for name, path in clients.items()}
         self.ready = False  # the server listens
-        self.num_asked = 0
+        self.asked: set[str] = set()  # nodes that have joined and got an order
+        self.trouble: str | None = None  # why the federation cannot get anywhere
 
     def look(self) -> None:
         """Take in what is new."""
@@ -130,7 +132,7 @@ class FederationWatch:
                     f"  the server listens on {event['address']} (TLS), {event['num_nodes']} nodes registered"
                 )
             case "asked":
-                self.num_asked += 1
+                self.asked.add(str(event["node"]))
             case "evaluating":
                 says = f"measuring the adapter of cycle {cycle}"
                 board.show("server", done=event["done"], total=event["total"], says=says)
@@ -141,9 +143,10 @@ class FederationWatch:
                 board.show(
                     "server", done=0, total=0, says=f"cycle {cycle}: {event['num_updates']} updates averaged"
                 )
-            case "update-rejected" | "cycle-abandoned" | "node-refused" | "node-failed" | "superlink-lost":
-                why = event.get("message") or event.get("detail") or event.get("reason")
-                board.say(f"  [yellow]{event['event']}[/yellow] {event.get('node') or ''} {why}")
+            case "update-rejected" | "node-refused" | "cycle-abandoned":
+                self.trouble = f"{event['event']}: {event.get('node') or 'server'}: {_why(event)}"
+            case "node-failed" | "superlink-lost":
+                board.say(f"  {event['event']} {event.get('node') or ''} {_why(event)}", style="yellow")
             case "update-accepted":
                 says = f"update of {event['num_bytes'] / 1e6:.2f} MB taken"
                 board.show(event["node"], done=cycle, total=self._num_cycles, says=f"cycle {cycle}: {says}")
@@ -157,3 +160,7 @@ class FederationWatch:
             case "step":
                 says = f"cycle {event['cycle']}, loss {event['loss']:.3f}"
                 self._board.show(name, done=event["step"], total=event["steps"], says=says)
+
+
+def _why(event: dict[str, Any]) -> str:
+    return str(event.get("message") or event.get("detail") or event.get("reason"))

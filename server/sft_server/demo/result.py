@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sft_shared.config import Settings
 from sft_shared.evaluation.compare import paired_bootstrap
@@ -30,6 +30,7 @@ class ModelScore(Settings):
     valid_json: float
     right_function: float
     by_category: dict[str, tuple[int, int]]  # category -> correct, all
+    on_unseen_functions: tuple[int, int]  # correct, all: functions that no client calls in training
     failures: dict[str, int]  # reason -> how often
     seconds: float
 
@@ -116,8 +117,9 @@ class DemoResult(Settings):
         return self.federated_accuracy - max(self.base_accuracy, self.base_few_shot_accuracy)
 
 
-def score_of(result: EvaluationResult) -> ModelScore:
-    """Condense an evaluation to what is shown of it."""
+def score_of(result: EvaluationResult, *, unseen_functions: Collection[str]) -> ModelScore:
+    """Condense an evaluation to what is shown of it; ``unseen_functions`` are ids of examples."""
+    unseen = [prediction for prediction in result.predictions if prediction.example_id in unseen_functions]
     totals = Counter(prediction.category for prediction in result.predictions)
     correct = Counter(prediction.category for prediction in result.predictions if prediction.score.match)
     reasons = Counter(
@@ -131,6 +133,7 @@ def score_of(result: EvaluationResult) -> ModelScore:
         valid_json=result.valid_json,
         right_function=result.right_function,
         by_category={category: (correct[category], total) for category, total in sorted(totals.items())},
+        on_unseen_functions=(sum(prediction.score.match for prediction in unseen), len(unseen)),
         failures=dict(reasons.most_common()),
         seconds=result.seconds,
     )

@@ -19,7 +19,6 @@ from sft_server.demo.report import find_flips, write_report
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult, local_name
 from sft_server.demo.transport import probe_transport
 from sft_server.layout import Layout as ServerLayout
-from sft_server.records import State
 from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
@@ -65,7 +64,7 @@ class _Run:
             f"federation: {len(data.train)} clients, {self._config.num_cycles} cycles", "federation"
         ):
             baselines = self._start_measuring("baselines", BASELINES, niceness=19)
-            self._federate()
+            self._federate(baselines)
         with self._phase("each client alone, with as many steps", "training alone"):
             self._train_alone()
         with self._phase(f"measuring on {len(data.held_out)} held-out questions", "measuring"):
@@ -112,7 +111,7 @@ class _Run:
         )
         self._board.say(f"  keys made, {len(cards)} nodes registered")
 
-    def _federate(self) -> None:
+    def _federate(self, baselines: Child) -> None:
         """Start server and clients, watch until all cycles are closed, stop the clients."""
         config, layout = self._config, self._layout
         watch = FederationWatch(
@@ -131,33 +130,28 @@ class _Run:
             watch.look()
             for client in clients:
                 client.require_running()
+            if baselines.ended:
+                baselines.require_success()
+            if watch.trouble is not None:
+                break
             if watch.ready and not self._transport:
                 self._transport = self._probe_transport()
-            if watch.num_asked < len(clients) and time.monotonic() > start_by:
+            if len(watch.asked) < len(clients) and time.monotonic() > start_by:
                 raise FedsftError(
-                    f"{watch.num_asked} of {len(clients)} clients joined in {config.start_timeout_s:.0f} s. "
+                    f"{len(watch.asked)} of {len(clients)} clients joined in {config.start_timeout_s:.0f} s. "
                     f"See the logs in {layout.logs}, or raise start_timeout_s."
                 )
             time.sleep(POLL_S)
         watch.look()
+        if watch.trouble is not None:
+            raise FedsftError(f"the federation failed: {watch.trouble} See the logs in {layout.logs}.")
         server.require_success()
         self._processes.stop(clients, grace_s=30.0)
-        self._require_all_cycles()
 
     def _probe_transport(self) -> str:
         """What the running server speaks, asked of the server itself."""
         card = read_card(self._server_layout.federation_card, FederationCard)
         return probe_transport(card.address, ca_cert=card.ca_cert)
-
-    def _require_all_cycles(self) -> None:
-        store = Store(self._server_layout.database)
-        abandoned = [cycle for cycle in store.cycles() if cycle.state is not State.PROMOTED]
-        store.close()
-        if abandoned:
-            raise FedsftError(
-                f"cycle {abandoned[0].cycle} was abandoned: {abandoned[0].reason}. "
-                f"See {self._server_layout.run_log} and the logs in {self._layout.logs}."
-            )
 
     def _train_alone(self) -> None:
         """``sft-client train`` for each client at once, for as many cycles as it took part in."""

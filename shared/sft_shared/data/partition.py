@@ -5,20 +5,21 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sft_shared.dialogue import Example
 from sft_shared.errors import DataError
 
-TWIN_OVERLAP = 0.6
+TWIN_OVERLAP = 0.5
 """Questions whose word sets overlap by this share (Jaccard), numbers counted as one word, are twins."""
 
 
-def families(examples: Sequence[Example]) -> list[str]:
+def families(examples: Sequence[Example], *, shared_functions: Collection[str]) -> list[str]:
     """Name the family of each example: the smallest id among all that are related to it.
 
-    Related are examples that call a function of the same name, and examples whose questions are twins.
-    Relation is transitive, so whoever learns one family knows no function and no question of another.
+    Related are examples whose questions are twins, and examples that call a function of the same name but
+    for those of the categories ``shared_functions``. Relation is transitive, so whoever learns one family
+    knows no question of another, and none of its functions outside those categories.
     """
     parents = list(range(len(examples)))
 
@@ -30,7 +31,7 @@ def families(examples: Sequence[Example]) -> list[str]:
 
     callers: dict[str, int] = {}
     for index, example in enumerate(examples):
-        for call in example.answer.tool_calls:
+        for call in example.answer.tool_calls if example.category not in shared_functions else ():
             parents[root(index)] = root(callers.setdefault(call.name, index))
     for first, second in _twins([question_words(example) for example in examples]):
         parents[root(first)] = root(second)
@@ -41,19 +42,20 @@ def families(examples: Sequence[Example]) -> list[str]:
 
 
 def split_held_out(
-    examples: Sequence[Example], *, num_held_out: int, seed: int
+    examples: Sequence[Example], *, num_held_out: int, seed: int, shared_functions: Collection[str] = ()
 ) -> tuple[list[Example], list[Example]]:
     """Split into (train, held_out): whole families, about ``num_held_out`` examples, each category its share.
 
     Families are drawn in an order that depends on ``seed`` only, never past a category's share, so the
     count can fall short by the size of the last families that did not fit. Both lists keep the order
-    of ``examples``; every example's ``session`` becomes its family. Raises DataError if too few are there.
+    of ``examples``; every example's ``session`` becomes its family. For ``shared_functions`` see `families`.
+    Raises DataError if too few are there.
     """
     if num_held_out >= len(examples):
         raise DataError(
             f"found {len(examples)} examples, cannot hold out {num_held_out} of them. Hold out fewer."
         )
-    names = families(examples)
+    names = families(examples, shared_functions=shared_functions)
     members: dict[str, list[Example]] = defaultdict(list)
     for name, example in zip(names, examples, strict=True):
         members[name].append(example)

@@ -161,4 +161,5 @@ def _is_plain_lora(layer: Any) -> bool:
         and layer.lora_B[ADAPTER].bias is None
         and not layer.lora_variant
         and not layer.merged
+        and not layer.disable_adapters
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from sft_shared.models.load import Base
-from sft_shared.models.packed import attention, fused, packed
+from sft_shared.models.packed import attention, fused, packed, require_packable
 
 MAX_LIVE_SHARE = 0.85  # finished rows are dropped from the cache once fewer than this share is left
 
@@ -34,9 +35,8 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     ends = end_token_ids(base)
     texts = [""] * len(prompts)
-    was_training = causal_lm.training
-    causal_lm.eval()
-    with torch.no_grad():
+    require_packable(base)
+    with torch.no_grad(), _evaluating(causal_lm):
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             answers = _generate_batch(
@@ -50,7 +50,6 @@ def generate(
                 texts[index] = base.tokenizer.decode(answer, skip_special_tokens=True)
             if on_batch is not None:
                 on_batch(start + len(batch))
-    causal_lm.train(was_training)
     return texts
 
 
@@ -59,6 +58,18 @@ def end_token_ids(base: Base) -> frozenset[int]:
     configured = base.model.generation_config.eos_token_id
     more = configured if isinstance(configured, list) else [] if configured is None else [configured]
     return frozenset({base.tokenizer.eos_token_id, *more})
+
+
+@contextmanager
+def _evaluating(causal_lm: Any) -> Iterator[None]:
+    """Without dropout; afterwards every layer's mode is its own again."""
+    modes = [(module, module.training) for module in causal_lm.modules()]
+    causal_lm.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _common_prefix(prompts: Sequence[Sequence[int]]) -> int:

@@ -99,22 +99,33 @@ def fused(causal_lm: Any) -> Iterator[None]:
 def require_packable(base: Base) -> None:
     """Raise ModelError unless the model gives packed documents the logits that it gives them alone.
 
-    Tried once for a base, on two short documents with a common prefix, before anything is trained. It
+    Tried once for a base, on two short documents with a common prefix, without any adapter's effect. It
     catches what would make documents see each other or the loss see other logits: recurrent or
     convolutional layers, positions that are not ``position_ids``, scaled or capped logits.
     """
     if base in _known_to_pack:
         return
-    if hasattr(base.model, "peft_config"):
-        raise ModelError(f"model {base.name!r} carries an adapter already. Detach it first (detach_lora).")
-    error = _packing_error(base)
+    with _adapters_off(base.model):
+        error = _packing_error(base)
     if not error <= TOLERANCE[base.dtype]:
         raise ModelError(
-            f"model {base.name!r} ({type(base.model).__name__}) cannot be trained on packed documents: "
+            f"model {base.name!r} ({type(base.model).__name__}) cannot compute packed documents: "
             f"its logits differ by {error:.1%} from those of each document alone. "
             "Choose a Llama- or Qwen-like model."
         )
     _known_to_pack.add(base)
+
+
+@contextmanager
+def _adapters_off(causal_lm: Any) -> Iterator[None]:
+    layers = [module for module in causal_lm.modules() if hasattr(module, "base_layer")]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
 
 
 @torch.no_grad()

@@ -131,7 +131,7 @@ def attach_lora(base: Base, settings: LoraSettings, *, seed: int) -> Any:
     if hasattr(base.model, "peft_config"):
         raise ModelError(f"model {base.name!r} carries an adapter already. Detach it first (detach_lora).")
     factors = initial_factors(base, settings, seed=seed)
-    with quiet_transformers(), torch.random.fork_rng():
+    with quiet_transformers(), torch.random.fork_rng(devices=forked_devices(base.device)):
         model = get_peft_model(base.model, peft_config(base, settings))
     with torch.no_grad():
         for name, parameter in factors_of(model).items():
@@ -145,6 +145,11 @@ def detach_lora(model: Any) -> None:
     base_model = model.get_base_model()
     if hasattr(base_model, "peft_config"):
         del base_model.peft_config
+
+
+def forked_devices(device: torch.device) -> list[torch.device]:
+    """What ``torch.random.fork_rng`` is to keep besides the CPU's generator."""
+    return [device] if device.type == "cuda" else []
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sft_shared.errors import TrainingError
 from sft_shared.models.adapters import AdapterState, adapter_state, set_adapter_state
 from sft_shared.models.load import Base
 from sft_shared.models.packed import packed, require_packable
-from sft_shared.models.tuning import LoraSettings, attached_lora, factors_of
+from sft_shared.models.tuning import LoraSettings, attached_lora, factors_of, forked_devices
 from sft_shared.training.allocator import keep_freed_memory
 from sft_shared.training.batches import batches
 from sft_shared.training.losses import supervised_cross_entropy
@@ -108,7 +108,11 @@ def train(
     plan = batches(
         len(rows), batch_size=settings.batch_size, steps=settings.steps, seed=settings.seed, cycle=cycle
     )
-    with _threads(settings.threads), _seeded(settings.seed, cycle), _attached(base, parent, tuning) as model:
+    with (
+        _threads(settings.threads),
+        _seeded(settings.seed, cycle, base.device),
+        _attached(base, parent, tuning) as model,
+    ):
         factors = list(factors_of(model).values())
         optimizer = torch.optim.AdamW(factors, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         with packed(model.get_base_model()) as network:
@@ -200,8 +204,8 @@ def _threads(number: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(seed: int, cycle: int) -> Iterator[None]:
+def _seeded(seed: int, cycle: int, device: torch.device) -> Iterator[None]:
     """Dropout depends on (seed, cycle); the process's random state is as before afterwards."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=forked_devices(device)):
         torch.manual_seed(int(np.random.SeedSequence((seed, cycle)).generate_state(1, np.uint64)[0] >> 1))
         yield

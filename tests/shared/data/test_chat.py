@@ -29,7 +29,7 @@ HELLO = dialogue({"role": "user", "content": "hello"}, {"role": "assistant", "co
 
 
 def test_exactly_the_final_answer_and_its_end_token_are_labelled(tiny: Base) -> None:
-    """In a dialogue of several turns the labels decode to the last answer plus the end token, nothing else."""
+    """In a dialogue of several turns the labels are the last answer and the end token alone."""
     example = dialogue(
         {"role": "system", "content": "You are a helpful assistant."},
         {"role": "user", "content": "first question"},
@@ -133,7 +133,7 @@ def test_a_template_that_rewrites_the_prompt_is_refused(tiny: Base) -> None:
 def test_a_template_that_refuses_the_dialogue_is_a_data_error(tiny: Base) -> None:
     """The template's own complaint reaches the user, with the example's id."""
     refusing = "{{ raise_exception('roles must alternate') }}"
-    with pytest.raises(DataError, match="'x-1': the model's chat template refuses .* roles must alternate"):
+    with pytest.raises(DataError, match=r"'x-1': the model's chat template refuses .* roles must alternate"):
         tokenize(HELLO, _with_template(tiny, refusing), DataSettings())
 
 

@@ -37,7 +37,19 @@ def test_twins_are_one_family() -> None:
         ask("e", "Will I need an umbrella on Friday?", function="weather"),
         ask("f", "Book a table for two at Luigi's."),
     ]
-    assert families(examples) == ["a", "a", "a", "d", "d", "f"]
+    assert families(examples, shared_functions=()) == ["a", "a", "a", "d", "d", "f"]
+
+
+def test_functions_may_be_shared_where_it_is_said() -> None:
+    """A category whose functions are known everywhere is split by its questions alone; others are not."""
+    examples = [
+        ask("a", "What is the weather in Rome?", function="weather", category="live"),
+        ask("b", "Will I need an umbrella on Friday?", function="weather", category="live"),
+        ask("c", "umbrella Friday: will I need an", function="rain", category="live"),
+        ask("d", "Pack for Lima", function="pack"),
+        ask("e", "Any luggage advice?", function="pack"),
+    ]
+    assert families(examples, shared_functions={"live"}) == ["a", "b", "b", "d", "d"]
 
 
 def test_relation_is_transitive() -> None:
@@ -47,7 +59,7 @@ def test_relation_is_transitive() -> None:
         ask("b", "how warm is it in Oslo", function="convert"),
         ask("c", "how warm is it in Oslo now", function="temperature"),
     ]
-    assert set(families(examples)) == {"a"}
+    assert set(families(examples, shared_functions=())) == {"a"}
 
 
 def test_questions_without_spaces_are_compared_by_character() -> None:
@@ -57,7 +69,7 @@ def test_questions_without_spaces_are_compared_by_character() -> None:
         ask("b", "请查询15号订单的状态"),
         ask("c", "明天北京会下雨吗"),
     ]
-    assert families(examples) == ["a", "a", "c"]
+    assert families(examples, shared_functions=()) == ["a", "a", "c"]
     assert "订" in question_words(examples[0])
 
 

@@ -21,10 +21,11 @@ from transformers import (
 from sft_shared.errors import ModelError
 from sft_shared.models.attention import packed_attention
 from sft_shared.models.fused import fuse, unfuse
+from sft_shared.models.generate import generate
 from sft_shared.models.load import Base, ModelSettings, load_base
 from sft_shared.models.packed import packed, require_packable
 from sft_shared.models.tiny import make_tiny_model
-from sft_shared.models.tuning import LoraSettings, attached_lora
+from sft_shared.models.tuning import LoraSettings, attached_lora, factors_of
 
 SIZES = {
     "vocab_size": 470,
@@ -49,6 +50,17 @@ def test_a_llama_can_be_packed(tiny: Base) -> None:
     require_packable(load_base(ModelSettings(name=tiny.name, dtype="bf16", device="cpu")))
 
 
+def test_the_check_looks_through_an_adapter(tmp_path: Path) -> None:
+    """Whatever is attached, even not-a-number, the base is judged, and the adapter stays active."""
+    base = load_base(ModelSettings(name=str(make_tiny_model(tmp_path)), dtype="fp32", device="cpu"))
+    with attached_lora(base, LoraSettings(rank=2), seed=0) as model:
+        for parameter in factors_of(model).values():
+            parameter.data.fill_(float("nan"))
+        require_packable(base)
+        assert all(parameter.requires_grad for parameter in factors_of(model).values())
+        assert model(input_ids=torch.tensor([[5, 6]])).logits.isnan().all()
+
+
 def test_scaled_logits_are_refused(tmp_path: Path) -> None:
     """Granite divides its logits; a loss on undivided ones would train another model, silently."""
     torch.manual_seed(0)
@@ -58,7 +70,7 @@ def test_scaled_logits_are_refused(tmp_path: Path) -> None:
         hidden = network.hidden(ids, position_ids=torch.arange(3)[None], lengths=(3,), prefix=0)
         wrong = network.logits(hidden)
     assert not torch.allclose(wrong, base.model(input_ids=ids).logits[0], rtol=0.1)
-    with pytest.raises(ModelError, match=r"GraniteForCausalLM\) cannot be trained on packed documents"):
+    with pytest.raises(ModelError, match=r"GraniteForCausalLM\) cannot compute packed documents"):
         require_packable(base)
     assert base.model.config._attn_implementation == "sdpa"
 
@@ -73,8 +85,10 @@ def test_a_convolution_between_documents_is_refused(tmp_path: Path) -> None:
         together = network.hidden(ids, position_ids=places, lengths=(2, 2), prefix=0)[2:]
         alone = network.hidden(ids[:, 2:], position_ids=places[:, 2:], lengths=(2,), prefix=0)
     assert not torch.allclose(together, alone, rtol=0.01)
-    with pytest.raises(ModelError, match=r"Lfm2ForCausalLM\) cannot be trained on packed documents"):
+    with pytest.raises(ModelError, match=r"Lfm2ForCausalLM\) cannot compute packed documents"):
         require_packable(base)
+    with pytest.raises(ModelError, match="cannot compute packed documents"):
+        generate(base, base.model, [[5, 6], [7, 8]], max_new_tokens=1, batch_size=2)
 
 
 def test_a_model_without_attention_is_refused(tmp_path: Path) -> None:
@@ -89,16 +103,11 @@ def test_a_document_beyond_the_window_is_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     base = base_with(MistralForCausalLM(MistralConfig(**SIZES, sliding_window=8)), tmp_path)
     with torch.no_grad(), packed(base.model) as network:
-        for length in (8, 9):
-            ids, places = torch.arange(5, 5 + length)[None], torch.arange(length)[None]
-            if length == 8:
-                hidden = network.hidden(ids, position_ids=places, lengths=(length,), prefix=0)
-                assert hidden.shape == (8, 32)
-            else:
-                with pytest.raises(
-                    ModelError, match="9 tokens is longer than the model's attention window of 8"
-                ):
-                    network.hidden(ids, position_ids=places, lengths=(length,), prefix=0)
+        ids, places = torch.arange(5, 14)[None], torch.arange(9)[None]
+        hidden = network.hidden(ids[:, :8], position_ids=places[:, :8], lengths=(8,), prefix=0)
+        assert hidden.shape == (8, 32)
+        with pytest.raises(ModelError, match="9 tokens is longer than the model's attention window of 8"):
+            network.hidden(ids, position_ids=places, lengths=(9,), prefix=0)
     assert base.model.config._attn_implementation == "sdpa"
 
 
@@ -114,9 +123,14 @@ def test_unknown_kinds_of_attention_are_refused(option: dict[str, object]) -> No
 
 def test_an_error_inside_the_block_restores_the_model(tiny: Base) -> None:
     """Attention and every layer's forward are their own again."""
-    with pytest.raises(ZeroDivisionError), packed(tiny.model):
-        assert tiny.model.config._attn_implementation == "fedsft_packed"
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with packed(tiny.model):
+            assert tiny.model.config._attn_implementation == "fedsft_packed"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert tiny.model.config._attn_implementation == "sdpa"
     assert not any("forward" in vars(module) for module in tiny.model.modules())
 

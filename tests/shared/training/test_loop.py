@@ -101,7 +101,7 @@ def test_seed_cycle_and_parent_matter(tiny: Base, rows: list[Row]) -> None:
 
 
 def test_base_parent_and_random_state_stay_as_they_were(tiny: Base, rows: list[Row]) -> None:
-    """Bit for bit: weights, buffers, module types, attention, gradient flags, torch's generator and threads."""
+    """Bit for bit: weights, modules, attention, gradient flags, torch's generator and threads."""
     parent = initial_adapter(tiny, TUNING, seed=0)
     parent_before = to_bytes(parent)
     weights = {name: tensor.clone() for name, tensor in tiny.model.state_dict().items()}
