@@ -160,7 +160,7 @@ def log_to_file(path: Path, *names: str) -> None:
 
 def cycle_table(cycles: Sequence[Cycle], updates: Callable[[int], Sequence[Update]]) -> Table:
     """All cycles, one a row."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in ("cycle", "state", "updates", "examples", "bytes", "accuracy", "time", "adapter"):
         table.add_column(column, justify="left" if column in {"state", "adapter"} else "right", no_wrap=True)
     for cycle in cycles:
@@ -181,7 +181,7 @@ def cycle_table(cycles: Sequence[Cycle], updates: Callable[[int], Sequence[Updat
 
 def node_table(nodes: Sequence[Node]) -> Table:
     """All nodes, the revoked ones too."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in ("name", "state", "since", "signing key"):
         table.add_column(column)
     for node in nodes:

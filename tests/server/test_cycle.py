@@ -98,6 +98,15 @@ def test_is_abandoned_in_writing_below_the_quorum(bench: Any, fleet: Any) -> Non
     assert (following.cycle, following.parent_sha256) == (2, cycle.parent_sha256)
 
 
+def test_is_abandoned_at_once_where_no_other_node_can_come(bench: Any, fleet: Any) -> None:
+    """In a simulation a refusal below the quorum need not wait for the deadline."""
+    fleet.authenticated = False
+    fleet.answers["c"] = lambda order: Reply("", "refusal", body=b'{"reason": "x", "message": "y"}')
+    started = time.monotonic()
+    assert bench.runner(deadline_s=60, quorum=3).run(fleet).state is State.ABANDONED
+    assert time.monotonic() - started < 10
+
+
 def test_does_not_wait_for_nodes_that_are_away(bench: Any, fleet: Any) -> None:
     """Who is not there when the cycle runs is not asked and not waited for."""
     fleet.away = {"c"}

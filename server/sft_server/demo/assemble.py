@@ -27,6 +27,7 @@ from sft_server.demo.result import (
     compare_all,
     local_name,
     score_of,
+    share,
 )
 from sft_server.layout import Layout as ServerLayout
 from sft_server.records import Update
@@ -77,6 +78,9 @@ def assemble(
         encoding=config.encoding,
     )
     base = load_base(recipe.model)
+    scores = {
+        name: score_of(result, unseen_functions=data.unseen_functions) for name, result in results.items()
+    }
     return DemoResult(
         model=base.name,
         base_fingerprint=base.fingerprint,
@@ -85,6 +89,7 @@ def assemble(
         transport=transport,
         encoding=config.encoding,
         held_out_examples=len(data.held_out),
+        unseen_function_examples=len(data.unseen_functions),
         train_examples=sum(len(examples) for examples in data.train.values()),
         examples_too_long=data.num_too_long,
         base_accuracy=results[BASE].accuracy,
@@ -93,13 +98,12 @@ def assemble(
         local_accuracies={client: results[local_name(client)].accuracy for client in data.train},
         federated_accuracy=results[FEDERATED].accuracy,
         federated_ci95=results[FEDERATED].ci95,
+        federated_accuracy_unseen_functions=share(scores[FEDERATED].on_unseen_functions),
         update_bytes=round(wire.as_received),
         update_bytes_fp32=round(wire.fp32),
         update_bytes_ratio=wire.ratio,
         num_updates=len(every_update),
-        scores={
-            name: score_of(result, unseen_functions=data.unseen_functions) for name, result in results.items()
-        },
+        scores=scores,
         comparisons=compare_all(results, ours=FEDERATED),
         cycles=tuple(
             CycleResult(

@@ -36,6 +36,7 @@ class DemoConfig(Settings):
     ]  # client -> its categories
     held_out: HeldOutSettings = HeldOutSettings()
     num_cycles: PositiveInt = 3
+    evaluate_every: PositiveInt = 1  # in cycles; the last one is measured in any case
     encoding: EncodingName = "int8"
     shots: Annotated[
         tuple[str, ...], Field(min_length=1)

@@ -10,8 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-from pydantic import PositiveInt, TypeAdapter
+from pydantic import TypeAdapter
 
 from sft_shared.config import Settings, load_yaml
 from sft_shared.dialogue import read_examples
@@ -43,7 +42,6 @@ class Plan(Settings):
     held_out: Path
     shots: Path | None  # JSONL of the solved examples
     folder: Path
-    threads: PositiveInt
     jobs: tuple[Job, ...]
 
     def write(self, path: Path) -> Path:
@@ -55,7 +53,6 @@ class Plan(Settings):
 
 def work_on(plan: Plan) -> None:
     """Do every job of the plan that nobody else has claimed. Raises FedsftError."""
-    torch.set_num_threads(plan.threads)
     recipe = load_yaml(plan.recipe, Recipe)
     held_out = list(read_examples(plan.held_out))
     log = RunLog(plan.folder / PROGRESS)

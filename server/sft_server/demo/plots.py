@@ -17,14 +17,15 @@ SMOOTHING_STEPS = 5
 
 
 def draw_all(result: DemoResult, *, folder: Path) -> list[Path]:
-    """Write accuracy.png, cycles.png and loss.png into ``folder`` and return their paths."""
+    """Write accuracy.png, loss.png and, if two cycles or more were measured, cycles.png; return the paths."""
     figures = {
         "accuracy.png": accuracy_of_models(result),
-        "cycles.png": accuracy_of_cycles(
-            result.cycles, base=result.base_accuracy, base_few_shot=result.base_few_shot_accuracy
-        ),
         "loss.png": loss_of_clients(result.clients, num_cycles=len(result.cycles)),
     }
+    if sum(cycle.accuracy is not None for cycle in result.cycles) > 1:
+        figures["cycles.png"] = accuracy_of_cycles(
+            result.cycles, base=result.base_accuracy, base_few_shot=result.base_few_shot_accuracy
+        )
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=200)
     return [folder / name for name in figures]

@@ -124,6 +124,7 @@ def write_settings(config: DemoConfig, *, recipe: Recipe, ports: Sequence[int]) 
                 "deadline_s": config.deadline_s,
             },
             "encoding": config.encoding,
+            "evaluation": {"every": config.evaluate_every},
         },
     )
     for client in config.clients:

@@ -83,13 +83,15 @@ class Processes:
         log = self._logs / f"{name}.log"
         file = self._files.enter_context(log.open("ab"))
         process = subprocess.Popen(
-            [*(["nice", "-n", str(niceness)] if niceness else []), *command],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {}), MARK: self._mark},
             start_new_session=True,
         )
+        if niceness:
+            _yield_cpu(process.pid, niceness)
         child = Child(name, process, log=log)
         self.children.append(child)
         return child
@@ -107,6 +109,13 @@ class Processes:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()
+
+
+def _yield_cpu(pid: int, niceness: int) -> None:
+    """Linux schedules each session as a group of its own, and nice counts inside a group only."""
+    os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 class ignored_signals:  # noqa: N801 (a context manager reads like a verb)

@@ -52,7 +52,7 @@ def write_report(result: DemoResult, *, flips: Sequence[Flip], folder: Path) -> 
         federated=FEDERATED,
         categories=sorted(result.scores[FEDERATED].by_category),
         reasons=_reasons(result),
-        unseen=result.scores[FEDERATED].on_unseen_functions[1],
+        unseen=result.unseen_function_examples,
     )
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")

@@ -80,6 +80,7 @@ class DemoResult(Settings):
     transport: str
     encoding: str
     held_out_examples: int
+    unseen_function_examples: int  # of the held-out ones: about functions that no client calls in training
     train_examples: int
     examples_too_long: int
     base_accuracy: float
@@ -88,6 +89,7 @@ class DemoResult(Settings):
     local_accuracies: dict[str, float]
     federated_accuracy: float
     federated_ci95: Interval
+    federated_accuracy_unseen_functions: float | None  # None without such examples
     update_bytes: int  # mean of the signed updates as received
     update_bytes_fp32: int  # mean size of one in fp32; see ``wire``
     update_bytes_ratio: float  # fp32 over the federation's encoding, for the same tensors
@@ -115,6 +117,12 @@ class DemoResult(Settings):
     def gain_over_base(self) -> float:
         """Federated accuracy less the better of the two base numbers."""
         return self.federated_accuracy - max(self.base_accuracy, self.base_few_shot_accuracy)
+
+
+def share(counts: tuple[int, int]) -> float | None:
+    """Correct over all; None of nothing."""
+    correct, total = counts
+    return correct / total if total else None
 
 
 def score_of(result: EvaluationResult, *, unseen_functions: Collection[str]) -> ModelScore:

@@ -178,7 +178,6 @@ class _Run:
             held_out=self._layout.held_out.resolve(),
             shots=self._layout.shots.resolve(),
             folder=self._layout.measurements.resolve(),
-            threads=1,
             jobs=tuple(jobs),
         )
         path = plan.write(self._layout.measurements / f"{name}.plan.json")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import PositiveInt
@@ -26,7 +27,12 @@ class EvaluationSettings(Settings):
     """How answers are generated: greedy, so that the same model gives the same answers."""
 
     max_new_tokens: PositiveInt = 96  # an answer longer than this is cut off, and so not JSON
-    batch_size: PositiveInt = 32  # prompts at a time; changes speed and memory, not the answers' rules
+    batch_size: PositiveInt = (
+        32  # prompts at a time; in bf16 it can change an answer's last digits, so its words
+    )
+    threads: PositiveInt | None = (
+        None  # CPU threads; None: as many as torch has. Few are safe on a busy machine
+    )
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,7 @@ def evaluate(
         raise DataError(f"example {unjudgeable!r} has no expected_calls to judge an answer by. Add them.")
     started = time.monotonic()
     prompts = [render_prompt(example, base.tokenizer, data, shots=shots) for example in examples]
-    with nullcontext(base.model) if state is None else attached_lora(base, tuning, seed=0) as model:
-        if state is not None:
-            set_adapter_state(model, state)
+    with _threads(settings.threads), _with_adapter(base, state, tuning) as model:
         texts = generate(
             base,
             model,
@@ -89,6 +93,28 @@ def evaluate(
             on_batch=on_batch,
         )
     return judge(examples, texts, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def _with_adapter(
+    base: Base, state: Mapping[str, torch.Tensor] | None, tuning: LoraSettings
+) -> Iterator[Any]:
+    if state is None:
+        yield base.model
+        return
+    with attached_lora(base, tuning, seed=0) as model:
+        set_adapter_state(model, state)
+        yield model
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def judge(examples: Sequence[Example], texts: Sequence[str], *, seconds: float) -> EvaluationResult:

@@ -102,6 +102,8 @@ def make_result(results: dict[str, EvaluationResult]) -> Callable[..., DemoResul
             "transport": "grpc+tls",
             "encoding": "int8",
             "held_out_examples": NUM_HELD_OUT,
+            "unseen_function_examples": 40,
+            "federated_accuracy_unseen_functions": 0.4,
             "train_examples": 734,
             "examples_too_long": 2,
             "base_accuracy": results[BASE].accuracy,

@@ -25,7 +25,7 @@ def plan(tmp_path: Path, held_out: list[Example]) -> Plan:
             "model": {"name": str(make_tiny_model(tmp_path / "model")), "dtype": "fp32"},
             "tuning": {"rank": 2, "alpha": 4},
             "training": {"steps": 1, "batch_size": 1, "learning_rate": 0.1},
-            "evaluation": {"max_new_tokens": 4, "batch_size": 5},
+            "evaluation": {"max_new_tokens": 4, "batch_size": 5, "threads": 1},
         }
     )
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
@@ -41,7 +41,6 @@ def plan(tmp_path: Path, held_out: list[Example]) -> Plan:
         held_out=tmp_path / "held_out.jsonl",
         shots=tmp_path / "shots.jsonl",
         folder=tmp_path / "measurements",
-        threads=1,
         jobs=(
             Job(name="base"),
             Job(name="few", adapter=tmp_path / "adapter", with_shots=True),

@@ -109,6 +109,16 @@ def test_a_killed_child_says_by_which_signal(tmp_path: Path) -> None:
             child.require_running()
 
 
+def test_a_nice_child_is_nice_across_sessions(tmp_path: Path) -> None:
+    """Its own niceness counts within its session only, so the session's group is made nice too."""
+    with Processes(tmp_path) as processes:
+        child = processes.start("background", [PYTHON, "-c", "import time; time.sleep(600)"], niceness=19)
+        assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == 19
+        group = Path(f"/proc/{child.process.pid}/autogroup")
+        if Path("/proc/sys/kernel/sched_autogroup_enabled").exists():
+            assert group.read_text().split()[-1] == "19"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stop_signals_become_one_exception(number: signal.Signals) -> None:
     """No `except Exception` can swallow it, and it knows the exit code of its signal."""

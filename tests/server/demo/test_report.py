@@ -78,6 +78,24 @@ def test_it_says_what_it_does_not_say(page: str) -> None:
         assert honest in flat
 
 
+def test_known_functions_are_not_passed_off_as_new(page: str) -> None:
+    """How many questions are about functions that no client called, and how those went, stands in it."""
+    assert "40 of them about functions that no client called" in page
+    assert "20 of the held-out questions are about functions that some client knows" in page
+    assert "<th>new functions</th>" in page
+
+
+def test_one_measured_cycle_makes_no_curve(tmp_path: Path, make_result: Callable[..., DemoResult]) -> None:
+    """A curve through the base and one adapter would say nothing, so there is none."""
+    unmeasured = [
+        cycle.model_copy(update={"accuracy": None, "ci95": None}) for cycle in make_result().cycles[:2]
+    ]
+    result = make_result(cycles=(*unmeasured, make_result().cycles[2]))
+    page = write_report(result, flips=[], folder=tmp_path).read_text(encoding="utf-8")
+    assert not (tmp_path / "cycles.png").exists()
+    assert page.count("data:image/png;base64,") == 2
+
+
 def test_figures_are_sharp_enough_to_print(page: str, tmp_path: Path) -> None:
     """Each PNG is at least 1200 pixels wide."""
     for path in tmp_path.glob("*.png"):

@@ -150,6 +150,16 @@ def test_an_adapter_changes_the_answers_and_leaves_the_base_alone(
     assert texts(run(base, examples)) == before
 
 
+def test_threads_are_limited_and_given_back(base: Base, examples: list[Example]) -> None:
+    """While answers are generated torch has the set number of threads, afterwards as many as before."""
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    settings = SETTINGS.model_copy(update={"threads": before + 1})
+    run(base, examples, settings=settings, on_batch=lambda done: seen.append(torch.get_num_threads()))
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_shots_stand_in_the_prompt(
     base: Base, examples: list[Example], restless: dict[str, torch.Tensor]
 ) -> None:
