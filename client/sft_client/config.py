@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import Field
 
 from sft_shared.config import LocalPath, Settings
-from sft_shared.errors import StoreError
 from sft_shared.wire.cards import NodeName
 
 
@@ -38,7 +37,6 @@ class Layout:
         self.auth_key = self.keys / "auth_key"
         self.sign_key = self.keys / "sign_key.pem"
         self.card = state / "node.json"
-        self.lock = state / "lock"
         self.outbox = state / "outbox"
         self.last_recipe = state / "last_recipe.json"
         self.logs = state / "logs"
@@ -48,12 +46,3 @@ class Layout:
         self.ca_cert = self.flwr_home / "ca.crt"
         self.runtime_secret = self.flwr_home / "runtime_secret"
         self.local_training = state / "local"
-
-    def make(self) -> None:
-        """Make the folder, open to its owner only. Raises StoreError."""
-        try:
-            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StoreError(
-                f"{self.state}: cannot be made: {error.strerror}. Set `state` elsewhere."
-            ) from None

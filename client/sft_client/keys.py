@@ -6,24 +6,18 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from sft_client.config import ClientConfig
 from sft_shared.errors import KeysError
-from sft_shared.models.cache import write_atomic
-from sft_shared.wire.cards import NodeCard, card_text, read_card
+from sft_shared.files import make_private_folder
+from sft_shared.wire.cards import NodeCard, read_card
+from sft_shared.wire.node_keys import make_node_keys, public_line
 from sft_shared.wire.sign import SigningKey
 
 
@@ -36,21 +30,13 @@ def init_keys(config: ClientConfig) -> NodeCard:
                 f"{path}: exists already, and the federation knows this node by it. "
                 f"To begin anew under new keys, move {layout.keys} and {layout.card} away first."
             )
-    layout.make()
+    make_private_folder(layout.state)
     try:
-        layout.keys.mkdir(exist_ok=True, mode=0o700)
-        auth_key = ec.generate_private_key(ec.SECP384R1())
-        write_secret(
-            layout.auth_key,
-            auth_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
+        return make_node_keys(
+            name=config.name, auth_key=layout.auth_key, sign_key=layout.sign_key, card=layout.card
         )
-        sign_key = SigningKey.generate()
-        sign_key.save(layout.sign_key)
-        card = NodeCard(name=config.name, auth_key=_public_line(auth_key), sign_key=sign_key.public.to_text())
-        write_atomic(layout.card, card_text(card).encode())
     except OSError as error:
         raise KeysError(f"{error.filename or layout.keys}: cannot be written: {error.strerror}.") from None
-    return card
 
 
 def load_keys(config: ClientConfig) -> SigningKey:
@@ -68,7 +54,7 @@ def load_keys(config: ClientConfig) -> SigningKey:
             f"{layout.card}: made for {card.name!r}, but the settings name this node {config.name!r}. "
             "Set the name back, or make keys in another state folder."
         )
-    if (card.auth_key, card.sign_key) != (_public_line(auth_key), sign_key.public.to_text()):
+    if (card.auth_key, card.sign_key) != (public_line(auth_key), sign_key.public.to_text()):
         raise KeysError(f"{layout.card}: does not belong to the keys in {layout.keys}. Restore both.")
     return sign_key
 
@@ -90,15 +76,3 @@ def _load_auth_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP384R1):
         raise KeysError(f"{path}: found another kind of key, expected P-384 (secp384r1). Restore the file.")
     return key
-
-
-def _public_line(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
-
-
-def write_secret(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner may read. Raises FileExistsError if it is there."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -14,8 +14,8 @@ from sft_client.config import ClientConfig
 from sft_client.dataset import Dataset
 from sft_shared.config import load_yaml
 from sft_shared.errors import ConfigError
+from sft_shared.files import write_atomic
 from sft_shared.models.adapters import initial_adapter, save_adapter
-from sft_shared.models.cache import write_atomic
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog

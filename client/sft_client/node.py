@@ -17,8 +17,8 @@ from sft_client.keys import load_keys
 from sft_client.orders import Order, OrderRefused, open_order
 from sft_client.outbox import Outbox
 from sft_shared.errors import DataError, FedsftError, ModelError, TrainingError, WireError
+from sft_shared.files import write_atomic
 from sft_shared.models.adapters import adapter_shapes, from_bytes, subtract
-from sft_shared.models.cache import write_atomic
 from sft_shared.models.load import Base, load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog

@@ -6,12 +6,11 @@ sends the same bytes and does not train a second time.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from sft_shared.errors import StoreError
-from sft_shared.models.cache import write_atomic
+from sft_shared.files import write_lasting
 
 KEEP = 8
 """Updates kept. A server asks again only for its open order; a few more let a person look back."""
@@ -49,12 +48,7 @@ class Outbox:
         Raises StoreError if the disk does not take it.
         """
         try:
-            write_atomic(self._path(order_sha256), update)
-            descriptor = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            write_lasting(self._path(order_sha256), update)
             for path in self._newest_first()[self.keep :]:
                 path.unlink(missing_ok=True)
         except OSError as error:

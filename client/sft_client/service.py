@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -11,13 +10,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 
-from sft_client.config import ClientConfig, Layout
+from sft_client.config import ClientConfig
 from sft_client.node import Node, Stopped, open_node
 from sft_client.orders import Order
 from sft_client.screen import Screen
 from sft_client.supernode import Endpoint, SuperNode
 from sft_shared.config import load_yaml
-from sft_shared.errors import FedsftError, StoreError
+from sft_shared.errors import FedsftError
+from sft_shared.files import held_folder
 from sft_shared.recipe import Recipe
 from sft_shared.training.loop import StepRecord
 
@@ -32,7 +32,7 @@ def start(config: ClientConfig, *, screen: Screen) -> None:
     wrong, or another client holds the state folder. A server that cannot be reached is waited for.
     """
     recipe = None if config.recipe is None else load_yaml(config.recipe, Recipe)
-    with only_client(config.layout):
+    with held_folder(config.state, holder="client"):
         stop = threading.Event()
         node = open_node(config, say=screen.say, on_step=_on_step(stop, screen))
         _introduce(node, screen)
@@ -125,25 +125,6 @@ class Worker(threading.Thread):
             f"the order could not be followed: {type(error).__name__}: {error} "
             f"(a fault of this program or machine; details in {self._node.layout.run_log})"
         )
-
-
-@contextlib.contextmanager
-def only_client(layout: Layout) -> Iterator[None]:
-    """Hold the state folder for this process. Raises StoreError if another client holds it."""
-    layout.make()
-    with layout.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise StoreError(
-                f"{layout.state}: in use by another client (process {file.read().strip() or 'unknown'}). "
-                "Stop it, or set another `state` folder."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _introduce(node: Node, screen: Screen) -> None:

@@ -16,11 +16,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from sft_client.config import ClientConfig
-from sft_client.keys import write_secret
 from sft_client.probe import diagnose
 from sft_client.supervisor import Supervisor
 from sft_shared.errors import TransportError
-from sft_shared.models.cache import write_atomic
+from sft_shared.files import write_atomic, write_secret
 from sft_shared.runlog import RunLog
 from sft_shared.wire.cards import FederationCard
 

@@ -15,6 +15,7 @@ from sft_server.layout import Layout
 from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
+from sft_shared.files import make_private_folder
 
 app = typer.Typer(
     help="Federated fine-tuning: the aggregation server.",
@@ -139,7 +140,7 @@ def demo(
 
 def _store(config: Path) -> Store:
     layout = Layout(load_yaml(config, ServerConfig).state)
-    layout.make()
+    make_private_folder(layout.state)
     return Store(layout.database)
 
 

@@ -23,7 +23,7 @@ import torch
 from sft_server.config import ServerConfig
 from sft_server.fleet import Fleet, Reply
 from sft_server.gather import Call, Closed, Gathering
-from sft_server.layout import Layout, read_checked, sync_folder, write_lasting
+from sft_server.layout import Layout, read_checked
 from sft_server.orders import Order, read_order, sign_order
 from sft_server.records import ENDS, Cycle, State, Update
 from sft_server.refusals import refusal_in_words
@@ -32,6 +32,7 @@ from sft_server.verify import Terms, read_delta, verify_update
 from sft_shared.dialogue import Example
 from sft_shared.errors import AggregationError, StoreError, UpdateRejected
 from sft_shared.evaluation.suite import evaluate
+from sft_shared.files import sync_folder, write_lasting
 from sft_shared.models import adapters
 from sft_shared.models.load import Base
 from sft_shared.recipe import Recipe

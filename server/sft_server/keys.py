@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sft_server.config import ServerConfig, split_address
-from sft_server.layout import Layout, sync_folder, write_lasting
+from sft_server.layout import Layout
 from sft_shared.errors import KeysError
+from sft_shared.files import make_private_folder, sync_folder, write_lasting, write_secret
 from sft_shared.wire.cards import FederationCard, card_text
 from sft_shared.wire.sign import SigningKey
 
@@ -51,11 +52,11 @@ def init_keys(config: ServerConfig) -> FederationCard:
             f"{layout.keys}: keys are there already. Nodes trust them; move the folder away only if you want "
             "to start the federation anew, or run `sft-server keys renew` for a new server certificate."
         )
-    layout.make()
+    make_private_folder(layout.state)
     staging = Path(tempfile.mkdtemp(prefix=".keys-", dir=layout.state))
     try:
         ca_key, ca = _make_ca(config.federation)
-        _write_secret(staging / layout.ca_key.name, _private_pem(ca_key))
+        write_secret(staging / layout.ca_key.name, _private_pem(ca_key))
         (staging / layout.ca_cert.name).write_bytes(ca.public_bytes(Encoding.PEM))
         _issue_server(staging, config, ca=ca, ca_key=ca_key)
         SigningKey.generate().save(staging / layout.order_key.name)
@@ -195,7 +196,7 @@ def _issue_server(
         )
         .sign(ca_key, hashes.SHA384())
     )
-    _write_secret(folder / layout.server_key.name, _private_pem(key))
+    write_secret(folder / layout.server_key.name, _private_pem(key))
     (folder / layout.server_cert.name).write_bytes(certificate.public_bytes(Encoding.PEM))
 
 
@@ -256,10 +257,3 @@ def _public_bytes(key: object) -> bytes:
     if not isinstance(key, ec.EllipticCurvePublicKey):
         return b""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

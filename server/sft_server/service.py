@@ -16,7 +16,7 @@ from sft_server.config import ServerConfig
 from sft_server.console import Display, cycle_table, log_to_file, make_emit
 from sft_server.cycle import CycleRunner
 from sft_server.keys import ServerKeys, load_keys, write_federation_card
-from sft_server.layout import Layout, only_server
+from sft_server.layout import Layout
 from sft_server.signals import stop_on_signals
 from sft_server.store import Store
 from sft_server.superlink import SuperLink
@@ -24,6 +24,7 @@ from sft_server.supervisor import CONTROL_HOST, SuperLinkProcess, require_free_p
 from sft_shared.config import load_yaml
 from sft_shared.dialogue import Example, read_examples
 from sft_shared.errors import DataError, StoreError, TransportError
+from sft_shared.files import held_folder, write_secret
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
@@ -47,7 +48,7 @@ def serve(config: ServerConfig, *, console: Console) -> None:
     keys = load_keys(config)
     recipe = load_yaml(config.recipe, Recipe)
     held_out = read_held_out(config.held_out)
-    with only_server(layout):
+    with held_folder(layout.state, holder="server"):
         require_free_port(config.listen, setting="listen")
         require_free_port(f"{CONTROL_HOST}:{config.control_port}", setting="control_port")
         write_federation_card(config)
@@ -138,8 +139,7 @@ class _Service:
         secret_file = layout.flwr_home / "superexec_secret"
         secret_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         secret_file.unlink(missing_ok=True)
-        with open(os.open(secret_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(self._secret)
+        write_secret(secret_file, self._secret)
         self._process = SuperLinkProcess(config, secret_file=secret_file)
         self._link = SuperLink(
             f"{CONTROL_HOST}:{config.control_port}", ca_cert=keys.ca_cert, secret=self._secret

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import random
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
@@ -14,8 +14,6 @@ from typing import Any
 
 import ray
 import yaml
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from flwr.clientapp import ClientApp
 from flwr.serverapp import ServerApp
 from flwr.simulation import run_simulation
@@ -26,7 +24,7 @@ from sft_server.config import Partition, SimulationConfig
 from sft_server.console import Display, cycle_table, log_to_file, make_emit
 from sft_server.cycle import CycleRunner
 from sft_server.keys import init_keys, load_keys
-from sft_server.layout import Layout, only_server
+from sft_server.layout import Layout
 from sft_server.records import State
 from sft_server.service import read_held_out
 from sft_server.signals import stop_on_signals
@@ -36,12 +34,12 @@ from sft_shared.data.bfcl import read_bfcl
 from sft_shared.data.partition import split_held_out
 from sft_shared.dialogue import Example, read_examples, write_examples
 from sft_shared.errors import AggregationError, ConfigError, DataError
-from sft_shared.models.cache import write_atomic
+from sft_shared.files import held_folder
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
-from sft_shared.wire.cards import NodeCard, card_text, read_card
-from sft_shared.wire.sign import SigningKey
+from sft_shared.wire.cards import NodeCard, read_card
+from sft_shared.wire.node_keys import make_node_keys
 
 ENTRY_POINT = ("fedsft.client_app", "simulation")
 """Where the client package offers its ClientApp, so that this package need not import it."""
@@ -58,7 +56,7 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
     layout = Layout(config.out)
     recipe = load_yaml(config.recipe, Recipe)
     shares, held_out = deal_out(config)
-    with only_server(layout):
+    with held_folder(layout.state, holder="server"):
         log_to_file(layout.logs / "flwr.log", "flwr", "ray", "httpx")
         if not layout.keys.exists():
             init_keys(server)
@@ -145,21 +143,15 @@ def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> N
     card_file = home / "node.json"
     if card_file.exists():
         return read_card(card_file, NodeCard)
-    (home / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(home / "keys", ignore_errors=True)
     write_examples(home / "train.jsonl", examples)
     (home / "federation.json").write_bytes(layout.federation_card.read_bytes())
     settings = {"name": name, "state": ".", "federation": "federation.json", "train": "train.jsonl"}
     (home / "client.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    sign_path, auth_path = home / "keys" / "sign_key.pem", home / "keys" / "auth_key"
-    sign_path.unlink(missing_ok=True)
-    sign_key, auth_key = SigningKey.generate(), ec.generate_private_key(ec.SECP384R1())
-    sign_key.save(sign_path)
-    with open(os.open(auth_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(auth_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-    line = auth_key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
-    card = NodeCard(name=name, auth_key=line, sign_key=sign_key.public.to_text())
-    write_atomic(card_file, card_text(card).encode())
-    return card
+    keys = home / "keys"
+    return make_node_keys(
+        name=name, auth_key=keys / "auth_key", sign_key=keys / "sign_key.pem", card=card_file
+    )
 
 
 def _origin(config: SimulationConfig) -> Any:

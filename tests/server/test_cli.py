@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sft_server.cli import main
-from sft_server.layout import Layout, only_server
 from sft_shared.config import load_yaml
+from sft_shared.files import held_folder
 from sft_shared.wire.cards import card_text
 
 EXAMPLE = {
@@ -174,7 +174,7 @@ def test_a_second_server(monkeypatch: Any, capsys: Any, server_yaml: Path) -> No
     """On the same state folder."""
     _run(monkeypatch, "keys", "init", "--config", server_yaml)
     capsys.readouterr()
-    with only_server(Layout(server_yaml.parent / "server")):
+    with held_folder(server_yaml.parent / "server", holder="server"):
         assert "in use by another server" in _fails(monkeypatch, capsys, "start", "--config", server_yaml)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sft_server.layout import Layout, only_server
 from sft_server.records import State, Update
 from sft_server.store import Store
 from sft_shared.errors import KeysError, StoreError, UpdateRejected
@@ -176,16 +175,3 @@ def test_a_damaged_database_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(StoreError, match=r"store\.sqlite"):
         Store(path)
-
-
-def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    """It would sign orders of its own into the same cycles."""
-    layout = Layout(tmp_path / "server")
-    with (
-        only_server(layout),
-        pytest.raises(StoreError, match="in use by another server"),
-        only_server(layout),
-    ):
-        pass
-    with only_server(layout):
-        pass

@@ -16,8 +16,8 @@ from sft_shared.config import Settings, load_yaml
 from sft_shared.dialogue import read_examples
 from sft_shared.errors import FedsftError
 from sft_shared.evaluation.suite import EvaluationResult, evaluate
+from sft_shared.files import write_atomic
 from sft_shared.models.adapters import load_adapter
-from sft_shared.models.cache import write_atomic
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog

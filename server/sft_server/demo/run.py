@@ -23,7 +23,7 @@ from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
 from sft_shared.evaluation.suite import EvaluationResult
-from sft_shared.models.cache import write_atomic
+from sft_shared.files import write_atomic
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.wire.cards import FederationCard, read_card

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from sft_shared.errors import ModelError
-from sft_shared.models.cache import write_atomic
+from sft_shared.files import write_atomic
 from sft_shared.models.load import Base
 from sft_shared.models.tuning import LoraSettings, factors_of, initial_factors, peft_config, target_linears
 

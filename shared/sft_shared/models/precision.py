@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from sft_shared.models.cache import cache_folder, write_atomic
+from sft_shared.files import write_atomic
+from sft_shared.models.cache import cache_folder
 
 # (tokens, in, out) of the products that dominate a small model's step
 SHAPES = ((512, 576, 1536), (512, 1536, 576), (512, 576, 576))
