@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from sft_client.config import ClientConfig, Layout
 from sft_client.dataset import Dataset
 from sft_client.keys import load_keys
-from sft_client.orders import Order, OrderRefused, open_order
+from sft_client.orders import Order, open_order
 from sft_client.outbox import Outbox
-from sft_shared.errors import DataError, FedsftError, ModelError, TrainingError, WireError
+from sft_shared.errors import DataError, FedsftError, ModelError, OrderRefused, TrainingError, WireError
 from sft_shared.files import write_atomic
 from sft_shared.models.adapters import adapter_shapes, from_bytes, subtract
 from sft_shared.models.load import Base, load_base

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sft_shared.errors import FedsftError, SignatureError, WireError
+from sft_shared.errors import OrderRefused, SignatureError, WireError
 from sft_shared.recipe import Recipe
 from sft_shared.wire import adapter_pb2
 from sft_shared.wire.cards import FederationCard
@@ -14,18 +14,6 @@ from sft_shared.wire.codec import PROTOCOL, EncodingName, encoding_name, parse
 from sft_shared.wire.sign import VerifyKey, open_signed
 
 MAX_ORDER_BYTES = 1 << 20
-
-
-class OrderRefused(FedsftError):
-    """An order that this node does not follow.
-
-    ``reason`` is a short stable code for logs and counters; the message says it in words that may leave
-    the node.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,7 +20,7 @@ class Settings(BaseModel):
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base_dir")
-    return path if base is None or path.is_absolute() else Path(base) / path
+    return path if base is None else Path(os.path.normpath(Path(base) / path))
 
 
 LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]

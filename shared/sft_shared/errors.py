@@ -59,6 +59,26 @@ class SignatureError(WireError):
     """Bytes are not signed by whom they must be signed."""
 
 
+class MalformedMessage(WireError):
+    """Bytes that no sender of ours writes; ``reason`` is a code of `UpdateRejected`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class OrderRefused(FedsftError):
+    """An order that this node does not follow.
+
+    ``reason`` is a short stable code for logs and counters; the message says it in words that may leave
+    the node.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class UpdateRejected(FedsftError):
     """A readable update that breaks its order.
 

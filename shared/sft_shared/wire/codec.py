@@ -17,10 +17,10 @@ import zstandard
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from sft_shared.errors import UpdateRejected, WireError
+from sft_shared.errors import MalformedMessage, UpdateRejected, WireError
 from sft_shared.wire import adapter_pb2
 from sft_shared.wire.quantise import dequantise_int8, quantise_int8, round_bf16, widen_bf16
-from sft_shared.wire.scan import MalformedMessage, scan
+from sft_shared.wire.scan import scan
 
 PROTOCOL = 1
 """Version of what the messages mean; a peer with another one is refused."""

@@ -11,7 +11,7 @@ from typing import cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from sft_shared.errors import WireError
+from sft_shared.errors import MalformedMessage
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _WIRE_TYPES = {
@@ -27,14 +27,6 @@ _WIRE_TYPES = {
 }
 _FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_VARINT_BYTES = 10
-
-
-class MalformedMessage(WireError):
-    """Bytes that no sender of ours writes; ``reason`` is a code of `sft_shared.errors.UpdateRejected`."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def scan(data: bytes, message_class: type[Message], *, max_fields: int) -> None:
