@@ -21,7 +21,6 @@ from sft_shared.models.adapters import AdapterState, adapter_state, set_adapter_
 from sft_shared.models.load import Base
 from sft_shared.models.packed import packed, require_packable
 from sft_shared.models.tuning import LoraSettings, attached_lora, factors_of, forked_devices
-from sft_shared.training.allocator import keep_freed_memory
 from sft_shared.training.batches import batches
 from sft_shared.training.losses import supervised_cross_entropy
 from sft_shared.training.schedules import CosineSchedule, ScheduleSettings
@@ -101,7 +100,6 @@ def train(
     if cycle < 1:
         raise TrainingError(f"cycle is {cycle}; cycles count from 1.")
     require_packable(base)
-    keep_freed_memory()
     start = time.perf_counter()
     seen: set[int] = set()
     records: list[StepRecord] = []
