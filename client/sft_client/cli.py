@@ -35,10 +35,18 @@ def _one_line_errors(command: Callable[Params, None]) -> Callable[Params, None]:
         try:
             command(*args, **kwargs)
         except FedsftError as error:
-            typer.echo(f"error: {error}", err=True)
+            _complain(str(error))
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            _complain(f"{error.filename or 'system'}: {error.strerror or error}.")
+            raise typer.Exit(FedsftError.exit_code) from None
 
     return run
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        typer.echo(f"error: {line}", err=True)
 
 
 @keys_app.command("init")
@@ -52,7 +60,10 @@ def keys_init(config: Config) -> None:
     init_keys(settings)
     layout = settings.layout
     typer.echo(f"Private keys of node {settings.name!r} are in {layout.keys} (keep them there).")
-    typer.echo(f"1. Send {layout.card} to the server's operator, who runs: sft-server nodes add node.json")
+    typer.echo(
+        f"1. Send {layout.card} to the server's operator, who runs: "
+        "sft-server nodes add node.json --config server.yaml"
+    )
     typer.echo(f"2. Put the federation.json that you get in return at {settings.federation}")
     typer.echo(f"3. Run: sft-client start --config {config}")
 

@@ -14,8 +14,7 @@ from sft_server.config import ServerConfig, SimulationConfig
 from sft_server.layout import Layout
 from sft_server.store import Store
 from sft_shared.config import load_yaml
-from sft_shared.errors import FedsftError
-from sft_shared.files import make_private_folder
+from sft_shared.errors import FedsftError, KeysError
 
 app = typer.Typer(
     help="Federated fine-tuning: the aggregation server.",
@@ -49,7 +48,7 @@ def keys_init(config: ConfigPath) -> None:
     settings = load_yaml(config, ServerConfig)
     card = init_keys(settings)
     layout = Layout(settings.state)
-    console = Console()
+    console = Console(markup=False)
     console.print(
         f"keys of federation {card.name} are in {layout.keys}; keep that folder private", soft_wrap=True
     )
@@ -62,7 +61,7 @@ def keys_renew(config: ConfigPath) -> None:
     from sft_server.keys import renew_server_certificate
 
     card = renew_server_certificate(load_yaml(config, ServerConfig))
-    Console().print(f"new certificate for {card.address}; restart the server", soft_wrap=True)
+    Console(markup=False).print(f"new certificate for {card.address}; restart the server", soft_wrap=True)
 
 
 @nodes_app.command("add")
@@ -75,7 +74,7 @@ def nodes_add(
 
     node = read_card(card, NodeCard)
     added = _store(config).add_node(node)
-    Console().print(
+    Console(markup=False).print(
         f"node {node.name} is registered" if added else f"node {node.name} was registered already"
     )
 
@@ -85,7 +84,7 @@ def nodes_list(config: ConfigPath) -> None:
     """Show all nodes, the revoked ones too."""
     from sft_server.console import node_table
 
-    Console().print(node_table(_store(config).nodes()))
+    Console(markup=False).print(node_table(_store(config).nodes()))
 
 
 @nodes_app.command("revoke")
@@ -94,7 +93,7 @@ def nodes_revoke(
 ) -> None:
     """Shut a node out for good; its keys never come back. A running server acts within seconds."""
     _store(config).revoke_node(name)
-    Console().print(f"node {name} is revoked")
+    Console(markup=False).print(f"node {name} is revoked")
 
 
 @app.command()
@@ -140,7 +139,8 @@ def demo(
 
 def _store(config: Path) -> Store:
     layout = Layout(load_yaml(config, ServerConfig).state)
-    make_private_folder(layout.state)
+    if not layout.keys.is_dir():
+        raise KeysError(f"{layout.keys}: no keys yet. Run `sft-server keys init` with this config first.")
     return Store(layout.database)
 
 

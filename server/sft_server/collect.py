@@ -74,8 +74,8 @@ class GridFleet:
             message = next(iter(self._grid.pull_messages([message_id])), None)
         except TransportError:
             raise
-        except Exception as error:  # noqa: BLE001 (a node wrote these bytes, and Flower fails in many ways on bad ones)
-            return Reply(message_id, "update", body=b"", detail=repr(error))
+        except Exception:  # noqa: BLE001 (a node wrote these bytes, and Flower fails in many ways on bad ones)
+            return Reply(message_id, "update", body=b"")
         return None if message is None else _read(message_id, message)
 
 

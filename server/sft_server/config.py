@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from sft_server.aggregation.fedavg import FedAvg
 from sft_shared.config import LocalPath, Settings
 from sft_shared.data.bfcl import BfclCategory
-from sft_shared.wire.cards import NodeName
+from sft_shared.wire.cards import Address, NodeName, split_address
 from sft_shared.wire.codec import EncodingName
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """``host:port`` as (host, port); ``[::1]:9092`` loses its brackets. Raises ValueError."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError("expected host:port with a port from 1 to 65535, such as 127.0.0.1:9092")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError("an IPv6 address needs brackets, such as [::1]:9092")
-    return host.strip("[]"), int(port)
-
-
-def _is_address(address: str) -> str:
-    split_address(address)
-    return address
-
-
-Address = Annotated[str, AfterValidator(_is_address)]
-"""``host:port``."""
 
 
 class CycleSettings(Settings):

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sft_server.config import ServerConfig, split_address
+from sft_server.config import ServerConfig
 from sft_server.layout import Layout
 from sft_shared.errors import KeysError
 from sft_shared.files import make_private_folder, sync_folder, write_lasting, write_secret
-from sft_shared.wire.cards import FederationCard, card_text
+from sft_shared.wire.cards import FederationCard, card_text, split_address
 from sft_shared.wire.sign import SigningKey
 
 CA_DAYS = 3650
@@ -237,6 +238,7 @@ def _load_certificate(path: Path) -> x509.Certificate:
 
 def _load_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
+        mode = stat.S_IMODE(path.stat().st_mode)
         key = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise KeysError(f"{path}: cannot be read: {error.strerror}. Restore the keys folder.") from None
@@ -244,6 +246,8 @@ def _load_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
         raise KeysError(
             f"{path}: not a private key in PEM without a password. Restore the keys folder."
         ) from None
+    if mode & stat.S_IRWXO:
+        raise KeysError(f"{path}: mode {mode:04o} lets others at the key. Run `chmod 600 {path}`.")
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeysError(f"{path}: not an elliptic-curve key. Restore the keys folder.")
     return key

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+from sft_shared.runlog import printable
+
 _MAX_CHARS = 500
+UNREADABLE = {"reason": "unreadable", "message": "the node refused, but its reason cannot be read"}
 
 
 def refusal_in_words(body: bytes) -> dict[str, str]:
@@ -14,6 +17,9 @@ def refusal_in_words(body: bytes) -> dict[str, str]:
     """
     try:
         value = json.loads(body[: 16 * _MAX_CHARS].decode())
-        return {key: str(value[key])[:_MAX_CHARS] for key in ("reason", "message")}
-    except (ValueError, KeyError, TypeError):
-        return {"reason": "unreadable", "message": "the node refused, but its reason cannot be read"}
+        words = {key: value[key] for key in ("reason", "message")}
+        if all(isinstance(text, str) for text in words.values()):
+            return {key: printable(text[:_MAX_CHARS]) for key, text in words.items()}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return UNREADABLE
+    return UNREADABLE

@@ -51,7 +51,6 @@ def serve(config: ServerConfig, *, console: Console) -> None:
     with held_folder(layout.state, holder="server"):
         require_free_port(config.listen, setting="listen")
         require_free_port(f"{CONTROL_HOST}:{config.control_port}", setting="control_port")
-        write_federation_card(config)
         log_to_file(layout.logs / "flwr.log", "flwr", "httpx")
         store = Store(layout.database)
         with Display(console, quorum=config.cycle.quorum) as display:
@@ -69,6 +68,7 @@ def serve(config: ServerConfig, *, console: Console) -> None:
                     emit=emit,
                     stop=stop,
                 )
+                write_federation_card(config)  # now that the state is known to be this federation's
                 emit("server-started", federation=config.federation, recipe=recipe.sha256(), pid=os.getpid())
                 if not runner.finished:
                     _Service(config, keys=keys, runner=runner, emit=emit, stop=stop).run()

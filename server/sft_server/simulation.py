@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
@@ -64,7 +65,7 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
         store = Store(layout.database)
         store.pin(
             {"simulation": json.dumps({"num_clients": config.num_clients, "train": _origin(config)})},
-            what_to_do="Go back to the old setting, or set another `out` folder.",
+            what_to_do="Go back to the old settings and data, or set another `out` folder.",
         )
         for index, share in enumerate(shares):
             store.add_node(prepare_client(layout, index, share))
@@ -73,7 +74,7 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
             display.doing(f"loading {recipe.model.name}")
             base = load_base(recipe.model)
             display.doing("starting Ray")
-            _start_ray()
+            _start_ray(config)
             with stop_on_signals(display.doing) as stop:
                 runner = CycleRunner(
                     server,
@@ -155,9 +156,17 @@ def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> N
 
 
 def _origin(config: SimulationConfig) -> Any:
+    """What the clients' homes were made from: settings, and the content of the files that they name."""
     if isinstance(config.train, tuple):
-        return [str(path) for path in config.train]
+        return [_sha256(path) for path in config.train]
+    if isinstance(config.train, Partition):
+        return {"file": _sha256(config.train.file), "seed": config.train.seed}
     return config.train.model_dump(mode="json")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _run_on_ray(config: SimulationConfig, *, server_app: ServerApp, client_app: ClientApp) -> None:
@@ -175,8 +184,22 @@ def _run_on_ray(config: SimulationConfig, *, server_app: ServerApp, client_app: 
         ray.shutdown()
 
 
-def _start_ray() -> None:
-    """Start Ray before Flower would, so that our signal handlers can be set over Ray's."""
+def _start_ray(config: SimulationConfig) -> None:
+    """Start Ray before Flower would, so that our signal handlers can be set over Ray's.
+
+    Raises ConfigError if not one client would ever fit.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    there = ray.cluster_resources()
+    for field, wanted, kind in (
+        ("cpus_per_client", config.cpus_per_client, "CPU"),
+        ("gpus_per_client", config.gpus_per_client, "GPU"),
+    ):
+        if wanted > there.get(kind, 0):
+            ray.shutdown()
+            raise ConfigError(
+                f"{field}: found {wanted:g}, Ray has {there.get(kind, 0):g} {kind}s here. "
+                "Lower it, or add machines."
+            )

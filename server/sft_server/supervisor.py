@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from sft_server.config import ServerConfig, split_address
+from sft_server.config import ServerConfig
 from sft_server.layout import Layout
 from sft_shared.errors import TransportError
+from sft_shared.wire.cards import split_address
 
 CONTROL_HOST = "127.0.0.1"
 """Flower's Control API has no authentication: whoever reaches it owns the SuperLink."""

@@ -42,6 +42,7 @@ def load_yaml(path: Path, model: type[SettingsT]) -> SettingsT:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}.") from None
     try:
+        _refuse_aliases(path, text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
@@ -49,6 +50,8 @@ def load_yaml(path: Path, model: type[SettingsT]) -> SettingsT:
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem or error.context}.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}:1: not valid YAML: {str(error).splitlines()[0]}.") from None
+    except (ValueError, RecursionError) as error:  # a date such as 2020-13-45, or thousands of brackets
+        raise ConfigError(f"{path}:1: holds a value that cannot be read: {error}.") from None
     if root is None or not isinstance(values, dict):
         found = "an empty file" if values is None else f"a {type(values).__name__}"
         raise ConfigError(f"{path}:1: found {found}, expected fields such as {_fields(model)}.")
@@ -58,6 +61,14 @@ def load_yaml(path: Path, model: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         lines = [_complaint(path, root, problem, model) for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
+
+
+def _refuse_aliases(path: Path, text: str) -> None:
+    """A setting is written where it counts; an alias could also hold itself, or grow without end."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(f"{path}:{line}: *{event.anchor}: aliases are not read. Write the value out.")
 
 
 def _refuse_duplicate_keys(path: Path, node: yaml.Node | None) -> None:
@@ -79,8 +90,12 @@ def _refuse_duplicate_keys(path: Path, node: yaml.Node | None) -> None:
 def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]) -> str:
     loc = tuple(problem["loc"])
     line, fields = _locate(root, loc)
-    name = ".".join(fields) or "(top)"
+    name = ".".join(fields)
     found = problem.get("input")
+    if not fields:
+        message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+        line, _ = _locate(root, (message.partition(":")[0],))
+        return f"{path}:{line}: {message}."
     if problem["type"] == "extra_forbidden":
         allowed = _fields(_model_at(model, fields[:-1]))
         return f"{path}:{line}: {name}: unknown field. Allowed here: {allowed}."

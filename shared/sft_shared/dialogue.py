@@ -167,6 +167,14 @@ def _parse_line(where: str, raw: bytes) -> Example:
         raise DataError(f"{where}: not UTF-8 at byte {error.start}. Save the file as UTF-8.") from None
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON at column {error.colno}: {error.msg}. Mend the line.") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or of brackets
+        raise DataError(f"{where}: holds a value that cannot be read: {error}. Mend the line.") from None
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where}: holds half of a surrogate pair, such as \\ud800, which is no character. Mend it."
+        ) from None
     try:
         return Example.model_validate(value)
     except ValidationError as error:

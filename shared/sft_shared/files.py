@@ -52,7 +52,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that is open to its owner only. Raises StoreError."""
+    """Make a folder that is open to its owner only, unless it is there already. Raises StoreError."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -23,9 +23,14 @@ class RunLog:
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; the line is on its way to the disk when this returns."""
         record = {"time": round(time.time(), 3), "event": event, **fields}
-        line = json.dumps(_strict(record), ensure_ascii=False, allow_nan=False, default=str)
+        line = printable(json.dumps(_strict(record), ensure_ascii=False, allow_nan=False, default=str))
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+def printable(text: str) -> str:
+    """``text`` with what UTF-8 cannot hold (lone surrogates) replaced by question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_run_log(path: Path) -> Iterator[dict[str, Any]]:

@@ -84,6 +84,20 @@ ATTACKS: list[Attack] = [
 ]
 
 
+JUNK = [b"[" * 8000, b'{"reason": "\\ud800", "message": "x"}', b'{"reason": [[[]]], "message": 1}', b"\xff"]
+
+
+class _Junk(Refusal):
+    """A refusal that is none."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__("junk", "junk")
+        object.__setattr__(self, "_body", body)
+
+    def to_json(self) -> bytes:
+        return bytes(self.__dict__["_body"])
+
+
 class Rogue(Node):
     """Trains as it should, and then does not send that."""
 
@@ -102,7 +116,9 @@ class Rogue(Node):
             return self._signed(update.SerializeToString(deterministic=True), self._sign_key)
         if number == len(ATTACKS):  # an honest update under a key that is not the node's
             return self._signed(Signed.FromString(honest).body, SigningKey.generate())
-        return self.first  # the update of an order long gone
+        if number == len(ATTACKS) + 1:
+            return self.first  # the update of an order long gone
+        return _Junk(JUNK[number % len(JUNK)])
 
     def _signed(self, body: bytes, key: SigningKey) -> bytes:
         return sign(body, context="update", signer=self.name, key=key)

@@ -60,6 +60,15 @@ def test_every_attack_is_rejected_with_its_reason_and_the_cycle_goes_on(federati
         assert update.node == "honest"
         assert [rejection.node for rejection in federation.rejections(number)] == ["rogue"]
     _is_parent_plus_honest_delta(federation, attacked[0])
+    wait_for(
+        "junk refusals",
+        lambda: len(federation.events("node-refused", node="rogue")) >= 4,
+        within_s=120,
+        alive=server,
+    )
+    junk = federation.events("node-refused", node="rogue")
+    assert {entry["reason"] for entry in junk} <= {"unreadable", "?"}
+    federation.wait("cycle-promoted", cycle=junk[3]["cycle"], within_s=60, alive=server)
 
 
 def _is_parent_plus_honest_delta(federation: Federation, number: int) -> None:

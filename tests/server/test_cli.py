@@ -203,7 +203,7 @@ def test_a_bad_card(
 def test_a_state_folder_that_cannot_be_made(monkeypatch: Any, capsys: Any, server_yaml: Path) -> None:
     """A file stands where the folder should be."""
     (server_yaml.parent / "server").write_text("", encoding="utf-8")
-    assert "`state`" in _fails(monkeypatch, capsys, "nodes", "list", "--config", server_yaml)
+    assert "`state`" in _fails(monkeypatch, capsys, "keys", "init", "--config", server_yaml)
 
 
 def test_simulate_with_too_few_examples(

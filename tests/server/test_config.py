@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sft_server.config import ServerConfig, SimulationConfig, split_address
+from sft_server.config import ServerConfig, SimulationConfig
 from sft_shared.config import load_yaml
 from sft_shared.errors import ConfigError
+from sft_shared.wire.cards import split_address
 
 GOOD = "federation: f\nstate: s\nrecipe: r.yaml\n"
 

@@ -65,6 +65,9 @@ def test_a_right_file_is_read_and_relative_paths_count_from_its_folder(tmp_path:
         ("name: [x\n", ["settings.yaml:2: not valid YAML"]),
         ("- 1\n", ["settings.yaml:1: found a list, expected fields such as name"]),
         ("", ["settings.yaml:1: found an empty file"]),
+        ("name: 2020-13-45\n", ["settings.yaml:1: holds a value that cannot be read"]),
+        ("name: " + "[" * 3000 + "]" * 3000, ["settings.yaml:1: holds a value that cannot be read"]),
+        ("name: x\ninner: &a {kind: a}\nrows: [*a]\n", ["settings.yaml:3: *a: aliases are not read"]),
     ],
 )
 def test_every_complaint_names_line_field_and_remedy(tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -41,6 +41,9 @@ def changed(**changes: Any) -> str:
         (b'{"id": "e2", ', "not JSON at column"),
         (b'{"id": "\xff"}', "not UTF-8 at byte 8"),
         (changed(), "id 'e1' was used on line 1"),
+        ("[" * 100_000, "holds a value that cannot be read"),
+        ('{"id": ' + "9" * 5000 + "}", "holds a value that cannot be read"),
+        (changed(id="e2", category="\ud800"), "half of a surrogate pair"),
         (changed(id="e2", colour="red"), "colour: Extra inputs are not permitted"),
         (changed(id="e2", messages=[{"role": "user", "content": "x"}]), "must be by 'assistant'"),
         (

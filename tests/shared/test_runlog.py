@@ -20,5 +20,12 @@ def test_events_come_back_in_order_and_a_cut_line_is_left_out(tmp_path: Path) ->
     assert events[1]["text"] == "完成"
 
 
+def test_text_that_utf8_cannot_hold_is_logged_all_the_same(tmp_path: Path) -> None:
+    """A lone surrogate from a peer must not end the process that logs it."""
+    log = RunLog(tmp_path / "run.jsonl")
+    log.write("refused", message="half \ud800 a pair")
+    assert [event["message"] for event in read_run_log(log.path)] == ["half ? a pair"]
+
+
 def test_a_log_that_does_not_exist_has_no_events(tmp_path: Path) -> None:
     assert list(read_run_log(tmp_path / "none.jsonl")) == []

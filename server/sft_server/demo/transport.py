@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 
-from sft_server.config import split_address
 from sft_shared.errors import TransportError
+from sft_shared.wire.cards import split_address
 
 TIMEOUT_S = 10.0
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(

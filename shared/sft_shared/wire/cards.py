@@ -52,6 +52,25 @@ def _is_certificate(text: str) -> str:
     return text
 
 
+def split_address(address: str) -> tuple[str, int]:
+    """``host:port`` as (host, port); ``[::1]:9092`` loses its brackets. Raises ValueError."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("expected host:port with a port from 1 to 65535, such as 127.0.0.1:9092")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address needs brackets, such as [::1]:9092")
+    return host.strip("[]"), int(port)
+
+
+def _is_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+"""``host:port``."""
+
+
 class NodeCard(Settings):
     """Who a node is: the key that opens the transport and the key that signs its updates."""
 
@@ -64,7 +83,7 @@ class FederationCard(Settings):
     """What a node must know of its federation: where it is, and by which keys it is known."""
 
     name: NodeName
-    address: str = Field(pattern=r"^[^\s/]+:\d{1,5}$")  # host:port of the Fleet gRPC
+    address: Address  # of the Fleet gRPC
     ca_cert: Annotated[str, AfterValidator(_is_certificate)]  # PEM; the only CA that is trusted
     order_key: Annotated[str, AfterValidator(_is_verify_key)]  # base64 of 32 bytes, Ed25519
 
