@@ -20,6 +20,7 @@ from sft_shared.evaluation.tools import ToolCallScore, score_calls
 from sft_shared.models.adapters import set_adapter_state
 from sft_shared.models.generate import generate
 from sft_shared.models.load import Base
+from sft_shared.models.threads import cpu_threads
 from sft_shared.models.tuning import LoraSettings, attached_lora
 
 
@@ -83,7 +84,7 @@ def evaluate(
         raise DataError(f"example {unjudgeable!r} has no expected_calls to judge an answer by. Add them.")
     started = time.monotonic()
     prompts = [render_prompt(example, base.tokenizer, data, shots=shots) for example in examples]
-    with _threads(settings.threads), _with_adapter(base, state, tuning) as model:
+    with cpu_threads(settings.threads), _with_adapter(base, state, tuning) as model:
         texts = generate(
             base,
             model,
@@ -105,16 +106,6 @@ def _with_adapter(
     with attached_lora(base, tuning, seed=0) as model:
         set_adapter_state(model, state)
         yield model
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def judge(examples: Sequence[Example], texts: Sequence[str], *, seconds: float) -> EvaluationResult:

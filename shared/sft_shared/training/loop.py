@@ -20,6 +20,7 @@ from sft_shared.errors import TrainingError
 from sft_shared.models.adapters import AdapterState, adapter_state, set_adapter_state
 from sft_shared.models.load import Base
 from sft_shared.models.packed import packed, require_packable
+from sft_shared.models.threads import cpu_threads
 from sft_shared.models.tuning import LoraSettings, attached_lora, factors_of, forked_devices
 from sft_shared.training.batches import batches
 from sft_shared.training.losses import supervised_cross_entropy
@@ -107,7 +108,7 @@ def train(
         len(rows), batch_size=settings.batch_size, steps=settings.steps, seed=settings.seed, cycle=cycle
     )
     with (
-        _threads(settings.threads),
+        cpu_threads(settings.threads),
         _seeded(settings.seed, cycle, base.device),
         _attached(base, parent, tuning) as model,
     ):
@@ -189,16 +190,6 @@ def _attached(base: Base, parent: Mapping[str, torch.Tensor], tuning: LoraSettin
             if name.endswith(".lora_dropout"):
                 module.train()
         yield model
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
