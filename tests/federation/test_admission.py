@@ -20,7 +20,6 @@ def test_only_registered_nodes_over_tls_take_part_until_they_are_revoked(federat
     federation.add_client("good")
     federation.add_client("stranger", register=False)
     _give_a_foreign_ca(federation, "misled")
-    federation.add_client("plain")
     server = federation.start_server()
     good = federation.start_client("good")
     stranger, misled = federation.start_client("stranger"), federation.start_client("misled")
@@ -79,14 +78,13 @@ def _give_a_foreign_ca(federation: Federation, name: str) -> None:
 
 
 def _start_plaintext_node(federation: Federation, name: str) -> Process:
-    """Flower's own SuperNode with a registered key, but without TLS."""
+    """Flower's own SuperNode without TLS and without a key, which its own side would refuse to use."""
     return federation.start(
         name,
         "flower-supernode",
         "--insecure",
         "--isolation=process",
         f"--superlink=127.0.0.1:{federation.port}",
-        f"--auth-supernode-private-key={federation.folder / name / 'keys' / 'auth_key'}",
         f"--port={free_port()}",
         "--max-retries=3",
     )
