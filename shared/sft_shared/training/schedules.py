@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -27,8 +28,9 @@ class _Schedule(Settings):
         remaining = total_steps - self.warmup_steps
         return self._decay((step - self.warmup_steps) / remaining) if remaining > 0 else 1.0
 
+    @abstractmethod
     def _decay(self, progress: float) -> float:
-        raise NotImplementedError
+        """The factor once ``progress`` (0 to 1) of the steps after the warm-up is done."""
 
 
 class CosineSchedule(_Schedule):
