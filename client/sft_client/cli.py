@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
 from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
+
+if TYPE_CHECKING:
+    from sft_shared.training.plan import Plan
 
 Params = ParamSpec("Params")
 
@@ -87,38 +90,84 @@ def train(
         Path | None, typer.Option(help="Folder of the result; without it `local` in the state folder.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps a cycle, in place of the recipe's.")] = None,
-    cycles: Annotated[int, typer.Option(min=1, help="Cycles, each from the adapter of the one before.")] = 1,
+    cycles: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cycles, each from the adapter of the one before; without it those of the "
+            "recipe's stages, or 1.",
+        ),
+    ] = None,
 ) -> None:
-    """Train on the local examples alone, without a server."""
-    from rich.table import Table
-
+    """Train on the local examples alone, without a server. Killed, it goes on where it was."""
     from sft_client.config import ClientConfig
-    from sft_client.local_training import train_locally
-    from sft_client.screen import Screen
+    from sft_client.local_training import Reports, train_locally
+    from sft_client.screen import Screen, show_local_result
+    from sft_shared.training.launch import launched
 
     settings = load_yaml(config, ClientConfig)
     folder = out or settings.layout.local_training
     screen = Screen()
+    processes = launched()
+
+    def show_plan(plan: Plan, num_dropped: int) -> None:
+        screen.plan(plan, num_dropped=num_dropped)
+
     try:
         result = train_locally(
-            settings, out=folder, steps=steps, num_cycles=cycles, say=screen.say, on_step=screen.step
+            settings,
+            out=folder,
+            steps=steps,
+            num_cycles=cycles,
+            processes=processes,
+            reports=Reports(
+                say=screen.say,
+                plan=show_plan,
+                step=screen.step,
+            ),
         )
     finally:
         screen.clear()
-    table = Table(title=f"Local training of {result.node}", show_header=False)
-    for name, value in (
-        ("model", f"{result.model} ({result.dtype})"),
-        ("examples", f"{result.num_examples}"),
-        ("cycles", f"{result.num_cycles}"),
-        ("steps", f"{result.steps}"),
-        ("loss", f"{result.first_loss:.4f} -> {result.final_loss:.4f}"),
-        ("tokens", f"{result.tokens} ({result.supervised_tokens} supervised)"),
-        ("speed", f"{result.tokens_per_s:.0f} tokens/s"),
-        ("time", f"{result.train_s:.1f} s training, {result.wall_s:.1f} s in all"),
-        ("adapter", f"{folder}"),
-    ):
-        table.add_row(name, value)
-    screen.console.print(table)
+    if processes.is_first:
+        show_local_result(screen.console, result, folder=folder)
+
+
+@app.command()
+@_one_line_errors
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="Folder of a saved adapter.", metavar="FOLDER")],
+    out: Annotated[Path, typer.Option(help="Folder of the merged model.", metavar="FOLDER")],
+    model: Annotated[
+        str | None, typer.Option(help="The base model, if not under the name that the adapter was made with.")
+    ] = None,
+) -> None:
+    """Work an adapter into its base model and write a model that needs no adapter."""
+    from sft_shared.models.merge import merge_adapter
+
+    merged = merge_adapter(adapter, out=out, model=model)
+    typer.echo(
+        f"{merged.method} adapter merged into {merged.model}: {out} ({merged.num_parameters:,} numbers)"
+    )
+
+
+@app.command()
+@_one_line_errors
+def methods(
+    model: Annotated[str, typer.Option(help="Base model: a known name or a folder.")] = "smollm2-135m",
+    out: Annotated[Path, typer.Option(help="The result as JSON.", metavar="FILE")] = Path(
+        "runs/bench/methods.json"
+    ),
+    steps: Annotated[int, typer.Option(min=2, help="Measured steps a method, after one to warm up.")] = 6,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = 4,
+) -> None:
+    """Measure the four tuning methods on this machine: speed, memory, size of what is trained and sent."""
+    from sft_client.methods import measure_methods
+    from sft_client.screen import Screen, show_methods
+
+    screen = Screen()
+    rows = measure_methods(model, steps=steps, batch_size=batch_size, out=out, say=screen.say)
+    show_methods(screen.console, rows, model=model)
+    screen.say(f"written to {out}")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ class ClientConfig(Settings):
     state: LocalPath  # folder of keys, outbox and logs
     federation: LocalPath  # federation.json, from the server's operator
     train: LocalPath  # JSONL of examples; read anew for every order, never sent
+    replay: LocalPath | None = None  # JSONL of general examples, for recipes with training.replay; never sent
     runtime_port: int = Field(default=0, ge=0, le=65535)  # of the SuperNode, on loopback; 0 picks a free one
     recipe: LocalPath | None = (
         None  # for `sft-client train`; `start` loads its base model ahead of the first order
@@ -45,4 +46,6 @@ class Layout:
         self.flwr_home = state / "flwr"
         self.ca_cert = self.flwr_home / "ca.crt"
         self.runtime_secret = self.flwr_home / "runtime_secret"
+        self.checkpoint = state / "checkpoint.safetensors"
+        self.ewc = state / "ewc"
         self.local_training = state / "local"

@@ -7,19 +7,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sft_client.config import ClientConfig
 from sft_shared.data.chat import DataSettings, Row, tokenize_all
+from sft_shared.data.stages import StageSettings, views
 from sft_shared.dialogue import Example, read_examples
 from sft_shared.errors import DataError
 from sft_shared.models.load import Base
+from sft_shared.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The file at one moment: its hash, the examples to train on, and how many are set apart."""
+    """The file at one moment: its hash, the examples to train on, and those set apart."""
 
     sha256: str
     examples: tuple[Example, ...]
-    num_held_out: int
+    held_out: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The examples as tokens, in the file's order."""
+
+    train: Sequence[Row]
+    held_out: Sequence[Row]
+    num_dropped: int  # too long, and the settings say to leave such out
+    num_other_stages: int  # with nothing for the recipe's stage
 
 
 class Dataset:
@@ -28,7 +41,7 @@ class Dataset:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._snapshot: Snapshot | None = None
-        self._rows: tuple[tuple[str, str, DataSettings], list[Row]] | None = None
+        self._rows: tuple[tuple[str, str, DataSettings, StageSettings | None], Rows] | None = None
 
     def read(self) -> Snapshot:
         """The examples as they are now; an unchanged file is not parsed again.
@@ -45,20 +58,59 @@ class Dataset:
                     f"{self.path}: all {len(examples)} examples are of the split 'held_out'. "
                     "Give at least one of the split 'train'."
                 )
-            self._snapshot = Snapshot(digest, train, num_held_out=len(examples) - len(train))
+            held_out = tuple(example for example in examples if example.provenance.split == "held_out")
+            self._snapshot = Snapshot(digest, train, held_out)
         return self._snapshot
 
-    def rows(self, base: Base, settings: DataSettings) -> Sequence[Row]:
-        """The examples as tokens, in the file's order.
+    def rows(self, base: Base, settings: DataSettings, stage: StageSettings | None = None) -> Rows:
+        """The examples, as ``stage`` sees them, as tokens.
 
-        They are kept by (hash of the file, base model, settings). Raises DataError as `read` does, and for an
-        example that does not fit the settings.
+        They are kept by (hash of the file, base model, settings, stage). Raises DataError as `read` does, for
+        an example that does not fit the settings, and if the stage has no examples.
         """
         snapshot = self.read()
-        key = (snapshot.sha256, base.fingerprint, settings)
+        key = (snapshot.sha256, base.fingerprint, settings, stage)
         if self._rows is None or self._rows[0] != key:
-            self._rows = (key, tokenize_all(snapshot.examples, base.tokenizer, settings))
+            self._rows = (key, self._tokenised(snapshot, base, settings, stage))
         return self._rows[1]
+
+    def require_stages(self, stages: Sequence[StageSettings], *, measured: Sequence[StageSettings]) -> None:
+        """Raise DataError if one of ``stages`` has no examples, or one of ``measured`` none held out.
+
+        Where nothing is held out nothing is measured, and that is no error.
+        """
+        snapshot = self.read()
+        for stage in stages:
+            self._views(stage, snapshot.examples)
+        for stage in measured:
+            if snapshot.held_out and not views(stage, snapshot.held_out):
+                raise DataError(
+                    f"{self.path}: none of the {len(snapshot.held_out)} examples held out has anything for "
+                    f"the recipe's stage {stage.kind!r}. Hold such examples out, or hold none out."
+                )
+
+    def _views(self, stage: StageSettings | None, examples: Sequence[Example]) -> list[Example]:
+        seen = views(stage, examples)
+        if stage is not None and not seen:
+            raise DataError(
+                f"{self.path}: none of the {len(examples)} examples has anything for the recipe's "
+                f"stage {stage.kind!r}. Add such examples, or take the stage out of the recipe."
+            )
+        return seen
+
+    def _tokenised(
+        self, snapshot: Snapshot, base: Base, settings: DataSettings, stage: StageSettings | None
+    ) -> Rows:
+        train, held_out = self._views(stage, snapshot.examples), views(stage, snapshot.held_out)
+        used = settings if stage is None else stage.data(settings)
+        rows = tokenize_all(train, base.tokenizer, used)
+        held_out_rows = tokenize_all(held_out, base.tokenizer, used) if held_out else []
+        return Rows(
+            train=rows,
+            held_out=held_out_rows,
+            num_dropped=len(train) + len(held_out) - len(rows) - len(held_out_rows),
+            num_other_stages=len(snapshot.examples) - len(train),
+        )
 
     def _sha256(self) -> str:
         try:
@@ -70,3 +122,39 @@ class Dataset:
             ) from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class Material:
+    """What one training of a node works on."""
+
+    own: Rows
+    general: Sequence[Row]  # to replay; empty unless the recipe asks for it
+
+
+class Library:
+    """The files that a node trains on: its own examples, and the general ones that it replays."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.own = Dataset(config.train)
+        self.general = None if config.replay is None else Dataset(config.replay)
+
+    def material(self, base: Base, recipe: Recipe, *, cycle: int) -> Material:
+        """The rows for ``cycle`` of ``recipe``. Raises DataError as `Dataset.rows`.
+
+        Also raises it if the recipe replays general examples and the node's settings name none.
+        """
+        own = self.own.rows(base, recipe.data, recipe.stage_at(cycle))
+        if recipe.training.replay is None:
+            return Material(own, ())
+        if self.general is None:
+            raise DataError(
+                "the recipe replays general examples (training.replay), but this node has none. "
+                "Set `replay` in the client's settings to a JSONL file of them."
+            )
+        return Material(own, self.general.rows(base, recipe.data).train)
+
+    def sha256(self) -> str:
+        """Hash of all files that are read."""
+        files = [self.own, *([self.general] if self.general else [])]
+        return hashlib.sha256("".join(file.read().sha256 for file in files).encode()).hexdigest()

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from sft_client.config import ClientConfig
-from sft_client.dataset import Dataset
+from sft_client.cycle_folders import CycleFolders, CycleSummary
+from sft_client.dataset import Library, Material
+from sft_client.ewc_history import EwcHistory
 from sft_shared.config import load_yaml
 from sft_shared.errors import ConfigError
+from sft_shared.evaluation.stages import measure_stage
 from sft_shared.files import write_atomic
-from sft_shared.models.adapters import initial_adapter, save_adapter
-from sft_shared.models.load import load_base
+from sft_shared.models.adapters import save_adapter
+from sft_shared.models.load import Base, load_base
+from sft_shared.models.memory import peak_memory_bytes
+from sft_shared.models.tuned import AdapterState
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
-from sft_shared.training.loop import StepRecord, TrainingResult, train
+from sft_shared.training.ewc import save_ewc
+from sft_shared.training.launch import Processes
+from sft_shared.training.loop import TrainingResult, train
+from sft_shared.training.plan import Forecast, Plan
+from sft_shared.training.records import StepRecord
 
 
 @dataclass(frozen=True)
@@ -30,16 +41,22 @@ class LocalResult:
     model: str
     base_fingerprint: str
     dtype: str
+    method: str
     recipe_sha256: str
     num_examples: int  # in the file; those seen are at most these
+    num_dropped: int  # too long, and the recipe says to leave such out
     num_cycles: int
+    num_processes: int
     steps: int  # over all cycles
     tokens: int
     supervised_tokens: int
     first_loss: float
     final_loss: float
+    held_out_loss: float | None  # of the last cycle's best step
     train_s: float
-    wall_s: float  # with loading and saving
+    wall_s: float  # of this run, with loading and saving
+    peak_memory_bytes: int  # of this process
+    cycles: tuple[CycleSummary, ...]
 
     @property
     def tokens_per_s(self) -> float:
@@ -47,66 +64,218 @@ class LocalResult:
         return self.tokens / self.train_s
 
 
+@dataclass(frozen=True)
+class Reports:
+    """Where what happens is told."""
+
+    say: Callable[[str], None]
+    plan: Callable[[Plan, int], None]  # with the number of examples that are too long and left out
+    step: Callable[[str, StepRecord], None]
+
+
+QUIET = Reports(say=lambda text: None, plan=lambda plan, num_dropped: None, step=lambda label, record: None)
+
+
 def train_locally(
     config: ClientConfig,
     *,
     out: Path,
     steps: int | None,
-    num_cycles: int,
-    say: Callable[[str], None],
-    on_step: Callable[[str, StepRecord], None],
+    num_cycles: int | None,
+    processes: Processes,
+    reports: Reports,
 ) -> LocalResult:
     """Train from the initial adapter for ``num_cycles`` cycles, as the node would if it were alone.
 
     Batches, schedule and seeds are those of the cycles 1 to ``num_cycles`` of a federation with the same
-    recipe. ``steps`` overrides the recipe's steps a cycle. Writes the adapter (loadable by PEFT), result.json
-    and run.jsonl into ``out``.
+    recipe; None is one, or as many as the recipe's stages have. ``steps`` overrides the recipe's steps.
+    Writes the adapter (loadable by PEFT where PEFT knows the method), result.json and run.jsonl into ``out``.
+
+    Killed and started again with the same files it goes on with the cycle that was under way, and within it
+    after the last checkpoint, if the recipe has any; the result is the same to the bit on a CPU.
 
     Raises ConfigError, DataError, ModelError or TrainingError.
     """
     start = time.perf_counter()
     recipe = _recipe(config, steps=steps)
-    dataset = Dataset(config.train)
-    num_examples = len(dataset.read().examples)
-    say(f"{num_examples} examples in {dataset.path}; loading base model {recipe.model.name}")
+    wanted = num_cycles or sum(stage.cycles for stage in recipe.stages) or 1
+    library = Library(config)
+    snapshot = library.own.read()
+    reached = [stage for cycle in range(1, wanted + 1) if (stage := recipe.stage_at(cycle))]
+    library.own.require_stages(reached, measured=recipe.stages)
+    if processes.is_first:
+        reports.say(f"{len(snapshot.examples)} examples in {library.own.path}")
+        reports.say(f"loading base model {recipe.model.name}")
     base = load_base(recipe.model)
-    rows = dataset.rows(base, recipe.data)
-    out.mkdir(parents=True, exist_ok=True)
-    log = RunLog(out / "run.jsonl")
-    log.write("start", node=config.name, examples=len(rows), recipe_sha256=recipe.sha256())
-    state = initial_adapter(base, recipe.tuning, seed=recipe.training.seed)
-    results: list[TrainingResult] = []
-    for cycle in range(1, num_cycles + 1):
+    material = library.material(base, recipe, cycle=1)
+    key = hashlib.sha256(f"{recipe.sha256()} {library.sha256()} {base.fingerprint}".encode()).hexdigest()
+    session = _Session(config, recipe, base, library, out=out, key=key, processes=processes, reports=reports)
+    state = session.run(wanted)
+    summary = _summary(session, material, start=start)
+    if processes.is_first:
+        save_adapter(out, state, settings=recipe.tuning, base=base)
+        if recipe.training.ewc is not None:
+            last = session.ewc.before(wanted + 1)
+            assert last is not None
+            save_ewc(out, last)
+        write_atomic(out / "result.json", (json.dumps(asdict(summary), indent=2) + "\n").encode())
+        session.log.write("finished", **asdict(summary))
+        session.folders.remove()
+    return summary
 
-        def note(record: StepRecord, cycle: int = cycle) -> None:
-            log.write("step", cycle=cycle, **asdict(record))
-            on_step(f"cycle {cycle}/{num_cycles}", record)
+
+class _Session:
+    """The cycles of one local training, gone on with where an earlier process stopped."""
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        recipe: Recipe,
+        base: Base,
+        library: Library,
+        *,
+        out: Path,
+        key: str,
+        processes: Processes,
+        reports: Reports,
+    ) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.config, self.recipe, self.base, self.library = config, recipe, base, library
+        self.processes, self.reports = processes, reports if processes.is_first else QUIET
+        self.folders = CycleFolders(out / "cycles", key=key)
+        self.ewc = EwcHistory(self.folders.path / "ewc")
+        self.checkpoint = self.folders.path / "checkpoint.safetensors"
+        self.log = RunLog(out / "run.jsonl")
+        self.done: list[CycleSummary] = []
+
+    def run(self, num_cycles: int) -> AdapterState:
+        """Train the cycles that are missing; return the last one's adapter."""
+        recipe = self.recipe
+        self.done, state = self.folders.finished()
+        if len(self.done) > num_cycles:  # an earlier run was asked for more; its last adapter is not ours
+            self.done, state = [], None
+        self.processes.wait()  # nobody writes before all have looked
+        if state is None:
+            state = recipe.tuning.initial(self.base, seed=recipe.training.seed)
+            if self.processes.is_first:
+                self.folders.begin()
+        else:
+            self.reports.say(f"going on after cycle {len(self.done)}, which an earlier run finished")
+        if self.processes.is_first:
+            self.log.write("start", node=self.config.name, done=len(self.done), recipe_sha256=recipe.sha256())
+        for cycle in range(len(self.done) + 1, num_cycles + 1):
+            state = self._cycle(cycle, state, num_cycles=num_cycles)
+        return state
+
+    def _cycle(self, cycle: int, parent: AdapterState, *, num_cycles: int) -> AdapterState:
+        recipe, stage = self.recipe, self.recipe.stage_at(cycle)
+        material = self.library.material(self.base, recipe, cycle=cycle)
+        label = f"cycle {cycle}/{num_cycles}" + (f" ({stage.kind})" if stage else "")
+        forecast = Forecast()
+
+        def note(record: StepRecord) -> None:
+            left_s = forecast.add(record.seconds, steps_left=record.steps - record.step)
+            if left_s is not None:
+                peak = peak_memory_bytes(self.base.device) / 1e9
+                self.reports.say(f"{label}: about {left_s:.0f} s left; peak memory so far {peak:.2f} GB")
+            if self.processes.is_first:
+                self.log.write("step", cycle=cycle, **asdict(record))
+            self.reports.step(label, record)
 
         result = train(
-            base, state, rows, tuning=recipe.tuning, settings=recipe.training, cycle=cycle, on_step=note
+            self.base,
+            parent,
+            material.own.train,
+            tuning=recipe.tuning,
+            settings=recipe.training,
+            cycle=cycle,
+            general=material.general,
+            held_out=material.own.held_out,
+            ewc=self.ewc.before(cycle) if recipe.training.ewc is not None else None,
+            checkpoint=self.checkpoint,
+            processes=self.processes,
+            on_plan=lambda plan: self._plan(plan, num_dropped=material.own.num_dropped),
+            on_step=note,
         )
-        state = result.state
-        results.append(result)
-    save_adapter(out, state, settings=recipe.tuning, base=base)
-    summary = LocalResult(
-        node=config.name,
+        summary = self._measured(cycle, result)
+        if self.processes.is_first:
+            if result.ewc is not None:
+                self.ewc.put(cycle, result.ewc)
+            self.folders.put(cycle, result.state, summary)
+            self.checkpoint.unlink(missing_ok=True)
+        self.processes.wait()
+        self.done.append(summary)
+        return result.state
+
+    def _plan(self, plan: Plan, *, num_dropped: int) -> None:
+        if self.checkpoint.exists() and not plan.resumed_at:
+            self.reports.say(f"{self.checkpoint} is of another training and is not used")
+        if self.processes.is_first:
+            self.log.write("plan", num_dropped=num_dropped, **asdict(plan))
+        self.reports.plan(plan, num_dropped)
+
+    def _measured(self, cycle: int, result: TrainingResult) -> CycleSummary:
+        """The cycle's numbers; at the end of a stage every stage is measured on what is held out."""
+        recipe, held_out = self.recipe, self.library.own.read().held_out
+        stage = recipe.stage_at(cycle)
+        scores: dict[str, tuple[int, int]] = {}
+        if held_out and self.processes.is_first and self._ends_a_stage(cycle):
+            for each in recipe.stages:
+                self.reports.say(f"measuring {each.kind} on the examples held out")
+                score = measure_stage(
+                    each,
+                    self.base,
+                    result.state,
+                    held_out,
+                    tuning=recipe.tuning,
+                    data=recipe.data,
+                    settings=recipe.evaluation,
+                )
+                scores[each.kind] = (score.correct, score.n)
+        return CycleSummary(
+            cycle=cycle,
+            stage=None if stage is None else stage.kind,
+            steps=result.steps,
+            resumed_at=result.resumed_at,
+            num_examples=result.num_examples,
+            tokens=result.tokens,
+            supervised_tokens=result.supervised_tokens,
+            first_loss=result.first_loss,
+            final_loss=result.final_loss,
+            best_step=result.best_step,
+            held_out_loss=result.held_out_loss,
+            seconds=result.seconds,
+            scores=scores,
+        )
+
+    def _ends_a_stage(self, cycle: int) -> bool:
+        return cycle in accumulate(stage.cycles for stage in self.recipe.stages)
+
+
+def _summary(session: _Session, material: Material, *, start: float) -> LocalResult:
+    done, base = session.done, session.base
+    return LocalResult(
+        node=session.config.name,
         model=base.name,
         base_fingerprint=base.fingerprint,
         dtype=str(base.dtype).removeprefix("torch."),
-        recipe_sha256=recipe.sha256(),
-        num_examples=len(rows),
-        num_cycles=num_cycles,
-        steps=sum(result.steps for result in results),
-        tokens=sum(result.tokens for result in results),
-        supervised_tokens=sum(result.supervised_tokens for result in results),
-        first_loss=results[0].first_loss,
-        final_loss=results[-1].final_loss,
-        train_s=sum(result.seconds for result in results),
+        method=session.recipe.tuning.kind,
+        recipe_sha256=session.recipe.sha256(),
+        num_examples=len(session.library.own.read().examples),
+        num_dropped=material.own.num_dropped,
+        num_cycles=len(done),
+        num_processes=session.processes.number,
+        steps=sum(cycle.steps for cycle in done),
+        tokens=sum(cycle.tokens for cycle in done),
+        supervised_tokens=sum(cycle.supervised_tokens for cycle in done),
+        first_loss=done[0].first_loss,
+        final_loss=done[-1].final_loss,
+        held_out_loss=done[-1].held_out_loss,
+        train_s=sum(cycle.seconds for cycle in done),
         wall_s=time.perf_counter() - start,
+        peak_memory_bytes=peak_memory_bytes(base.device),
+        cycles=tuple(done),
     )
-    write_atomic(out / "result.json", (json.dumps(asdict(summary), indent=2) + "\n").encode())
-    log.write("finished", **asdict(summary))
-    return summary
 
 
 def _recipe(config: ClientConfig, *, steps: int | None) -> Recipe:

@@ -9,20 +9,23 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sft_client.config import ClientConfig, Layout
-from sft_client.dataset import Dataset
+from sft_client.dataset import Library
+from sft_client.ewc_history import EwcHistory
 from sft_client.keys import load_keys
 from sft_client.orders import Order, open_order
 from sft_client.outbox import Outbox
 from sft_shared.errors import DataError, FedsftError, ModelError, OrderRefused, TrainingError, WireError
 from sft_shared.files import write_atomic
-from sft_shared.models.adapters import adapter_shapes, from_bytes, subtract
+from sft_shared.models.adapters import from_bytes, subtract
 from sft_shared.models.load import Base, load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
-from sft_shared.training.loop import StepRecord, TrainingResult, train
+from sft_shared.training.loop import TrainingResult, train
+from sft_shared.training.plan import Plan
+from sft_shared.training.records import StepRecord
 from sft_shared.wire import adapter_pb2
 from sft_shared.wire.cards import FederationCard, read_card
 from sft_shared.wire.codec import PROTOCOL, encode_tensors
@@ -60,7 +63,7 @@ def open_node(config: ClientConfig, *, say: Say = lambda text: None, on_step: On
         say=say,
         on_step=on_step,
     )
-    node.dataset.read()
+    node.library.own.read()
     return node
 
 
@@ -80,8 +83,9 @@ class Node:
         self.name = config.name
         self.layout: Layout = config.layout
         self.federation = federation
-        self.dataset = Dataset(config.train)
+        self.library = Library(config)
         self.outbox = Outbox(self.layout.outbox)
+        self._ewc = EwcHistory(self.layout.ewc)
         self.log = RunLog(self.layout.run_log)
         self._sign_key = sign_key
         self._say = say
@@ -118,7 +122,7 @@ class Node:
         """Load the base model and tokenise the examples ahead of an order. Raises ModelError or DataError."""
         start = time.perf_counter()
         base = load_base(recipe.model)
-        rows = self.dataset.rows(base, recipe.data)
+        rows = self.library.material(base, recipe, cycle=1).own.train
         seconds = time.perf_counter() - start
         self.log.write("prepared", model=base.name, examples=len(rows), seconds=seconds)
         self._say(
@@ -162,18 +166,26 @@ class Node:
                 f"{recipe.model.name} has {base.fingerprint}. "
                 "Install the same model files on server and node.",
             )
-        parent = from_bytes(adapter, expected=adapter_shapes(base, recipe.tuning))
-        rows = self.dataset.rows(base, recipe.data)
-        self.log.write("order", cycle=order.cycle, order=order.sha256, examples=len(rows))
+        parent = from_bytes(adapter, expected=recipe.tuning.shapes(base))
+        material = self.library.material(base, recipe, cycle=order.cycle)
+        rows = material.own
+        self.log.write("order", cycle=order.cycle, order=order.sha256, examples=len(rows.train))
         result = train(
             base,
             parent,
-            rows,
+            rows.train,
             tuning=recipe.tuning,
             settings=recipe.training,
             cycle=order.cycle,
+            general=material.general,
+            held_out=rows.held_out,
+            ewc=self._ewc.before(order.cycle) if recipe.training.ewc is not None else None,
+            checkpoint=self.layout.checkpoint,
+            on_plan=lambda plan: self._plan(order, plan, num_dropped=rows.num_dropped),
             on_step=lambda record: self._step(order, record),
         )
+        if result.ewc is not None:
+            self._ewc.put(order.cycle, result.ewc)
         tensors, tensors_bytes = encode_tensors(subtract(result.state, parent), encoding=order.encoding)
         update = adapter_pb2.AdapterUpdate(
             protocol=PROTOCOL,
@@ -190,6 +202,7 @@ class Node:
         body = update.SerializeToString(deterministic=True)
         signed = sign(body, context="update", signer=self.name, key=self._sign_key)
         self.outbox.put(order.sha256, signed)
+        self.layout.checkpoint.unlink(missing_ok=True)
         write_atomic(self.layout.last_recipe, recipe.canonical())
         self.log.write(
             "trained", cycle=order.cycle, order=order.sha256, bytes=len(signed), **_metrics(result)
@@ -201,6 +214,16 @@ class Node:
         )
         return signed
 
+    def _plan(self, order: Order, plan: Plan, *, num_dropped: int) -> None:
+        self.log.write("plan", cycle=order.cycle, num_dropped=num_dropped, **asdict(plan))
+        resumed = f", going on after step {plan.resumed_at}" if plan.resumed_at else ""
+        dropped = f", {num_dropped} too long and left out" if num_dropped else ""
+        self._say(
+            f"cycle {order.cycle}: training {plan.num_trained:,} numbers ({plan.share:.2%} of the model, "
+            f"{plan.method}) on {plan.num_examples} examples{dropped}, {plan.steps} steps{resumed}; "
+            f"update of {plan.update_bytes / 1e6:.1f} MB before encoding"
+        )
+
     def _step(self, order: Order, record: StepRecord) -> None:
         self.log.write(
             "step",
@@ -211,6 +234,9 @@ class Node:
             learning_rate=record.learning_rate,
             gradient_norm=record.gradient_norm,
             tokens_per_s=record.tokens / record.seconds,
+            penalty=record.penalty,
+            held_out_loss=record.held_out_loss,
+            skipped=record.skipped,
         )
         if self._on_step is not None:
             self._on_step(order, record)
@@ -237,6 +263,8 @@ def _metrics(result: TrainingResult) -> dict[str, float]:
         "supervised_tokens": result.supervised_tokens,
         "seconds": result.seconds,
     }
+    if result.held_out_loss is not None:
+        values["held_out_loss"] = result.held_out_loss
     return {name: float(value) for name, value in values.items() if math.isfinite(value)}
 
 

@@ -19,7 +19,7 @@ from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
 from sft_shared.files import held_folder
 from sft_shared.recipe import Recipe
-from sft_shared.training.loop import StepRecord
+from sft_shared.training.records import StepRecord
 
 STOP_S = 20.0
 """How long a training step or the loading of a model may hold up the end of the process."""
@@ -128,11 +128,11 @@ class Worker(threading.Thread):
 
 
 def _introduce(node: Node, screen: Screen) -> None:
-    snapshot = node.dataset.read()
-    apart = f", {snapshot.num_held_out} more are held out and left alone" if snapshot.num_held_out else ""
+    snapshot = node.library.own.read()
+    apart = f", {len(snapshot.held_out)} more are held out and left alone" if len(snapshot.held_out) else ""
     screen.say(
         f"node {node.name} of federation {node.federation.name}: {len(snapshot.examples)} examples in "
-        f"{node.dataset.path}{apart}"
+        f"{node.library.own.path}{apart}"
     )
 
 

@@ -35,6 +35,7 @@ from sft_shared.evaluation.suite import evaluate
 from sft_shared.files import sync_folder, write_lasting
 from sft_shared.models import adapters
 from sft_shared.models.load import Base
+from sft_shared.models.tuned import AdapterState
 from sft_shared.recipe import Recipe
 from sft_shared.wire.sign import SigningKey
 
@@ -77,7 +78,7 @@ class CycleRunner:
             what_to_do="Go back to the old setting, or set another `state` folder.",
         )
         if store.fact("initial adapter") is None:
-            initial = adapters.initial_adapter(base, recipe.tuning, seed=recipe.training.seed)
+            initial = recipe.tuning.initial(base, seed=recipe.training.seed)
             store.pin({"initial adapter": self._save(initial)}, what_to_do="")
 
     @property
@@ -134,7 +135,7 @@ class CycleRunner:
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Name -> shape of the federation's adapter."""
-        return adapters.adapter_shapes(self.base, self.recipe.tuning)
+        return self.recipe.tuning.shapes(self.base)
 
     def _reload(self) -> Cycle:
         cycle = self.store.last_cycle()
@@ -254,7 +255,7 @@ class CycleRunner:
             num_examples=num_examples,
         )
 
-    def _new_adapter(self, cycle: Cycle, updates: Sequence[Update]) -> adapters.AdapterState:
+    def _new_adapter(self, cycle: Cycle, updates: Sequence[Update]) -> AdapterState:
         def deltas() -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
             for update in updates:
                 data = read_checked(self.layout.update(update.sha256), sha256=update.sha256)
@@ -309,7 +310,7 @@ class CycleRunner:
     def _adapter_bytes(self, sha256: str) -> bytes:
         return read_checked(self.layout.adapter(sha256) / adapters.WEIGHTS, sha256=sha256)
 
-    def _save(self, state: adapters.AdapterState) -> str:
+    def _save(self, state: AdapterState) -> str:
         """Store an adapter as a folder named by its bytes, whole or not at all."""
         sha256 = adapters.sha256_of(adapters.to_bytes(state))
         folder = self.layout.adapter(sha256)

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from sft_server.config import LimitSettings
 from sft_shared.errors import SignatureError, UpdateRejected, WireError
-from sft_shared.models.tuning import LoraSettings
+from sft_shared.models.tuning import TuningSettings
 from sft_shared.wire.adapter_pb2 import AdapterUpdate, Signed
 from sft_shared.wire.codec import PROTOCOL, decode_tensors, max_raw_bytes, parse
 from sft_shared.wire.sign import VerifyKey, open_signed, peek_signer
 
 MAX_METRICS = 64
+_TUNING: TypeAdapter[TuningSettings] = TypeAdapter(TuningSettings)
 _REST_BYTES = 64 * 1024  # room for everything in an update but its tensors
 
 
@@ -26,7 +27,7 @@ class Terms:
 
     order_sha256: str
     base_fingerprint: str
-    tuning: LoraSettings
+    tuning: TuningSettings
     shapes: Mapping[str, tuple[int, ...]]
     limits: LimitSettings
 
@@ -120,7 +121,7 @@ def _check_claims(update: AdapterUpdate, *, node: str, terms: Terms) -> None:
             f"trained on {update.base_fingerprint[:16]!r}, the order names {terms.base_fingerprint[:16]!r}",
         )
     try:
-        tuning = LoraSettings.model_validate_json(update.tuning)
+        tuning = _TUNING.validate_json(update.tuning)
     except ValidationError:
         raise UpdateRejected("wrong-tuning", "its tuning settings cannot be read") from None
     if tuning != terms.tuning:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
@@ -89,25 +89,32 @@ def _refuse_duplicate_keys(path: Path, node: yaml.Node | None) -> None:
 
 def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]) -> str:
     loc = tuple(problem["loc"])
-    line, fields = _locate(root, loc)
+    line, fields = _locate(root, loc, absent=problem["type"] in ("missing", "extra_forbidden"))
     name = ".".join(fields)
     found = problem.get("input")
     if not fields:
         message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
-        line, _ = _locate(root, (message.partition(":")[0],))
+        line, _ = _locate(root, (message.partition(":")[0],), absent=True)
         return f"{path}:{line}: {message}."
     if problem["type"] == "extra_forbidden":
-        allowed = _fields(_model_at(model, fields[:-1]))
-        return f"{path}:{line}: {name}: unknown field. Allowed here: {allowed}."
+        return f"{path}:{line}: {name}: unknown field. Allowed here: {_fields(_model_at(model, loc[:-1]))}."
     if problem["type"] == "missing":
         return f"{path}:{line}: {name}: missing. Add it."
+    if problem["type"] == "union_tag_not_found":
+        return f"{path}:{line}: {name}.kind: missing. Allowed: {', '.join(_kinds(model, loc))}."
+    if problem["type"] == "union_tag_invalid":
+        allowed = ", ".join(_kinds(model, loc))
+        return f"{path}:{line}: {name}.kind: found {problem['ctx']['tag']!r}. Allowed: {allowed}."
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
-    shown = repr(found) if not isinstance(found, dict | list) else "a nested value"
-    return f"{path}:{line}: {name}: found {shown}. {message[:1].upper()}{message[1:]}."
+    shown = "" if isinstance(found, dict | list) else f"found {found!r}. "
+    return f"{path}:{line}: {name}: {shown}{message[:1].upper()}{message[1:]}."
 
 
-def _locate(root: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[str]]:
-    """Follow ``loc`` into the YAML tree; parts that are union tags, not keys, are stepped over."""
+def _locate(root: yaml.Node, loc: tuple[Any, ...], *, absent: bool) -> tuple[int, list[str]]:
+    """Follow ``loc`` into the YAML tree; parts that are union tags, not keys, are stepped over.
+
+    ``absent``: the last part names a field that may not be there.
+    """
     node, line, fields = root, 1, []
     for index, part in enumerate(loc):
         if isinstance(node, yaml.MappingNode):
@@ -116,7 +123,7 @@ def _locate(root: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[str]]:
                 key, node = match[0]
                 line = key.start_mark.line + 1
                 fields.append(str(part))
-            elif index == len(loc) - 1:
+            elif absent and index == len(loc) - 1:
                 fields.append(str(part))
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
@@ -125,13 +132,40 @@ def _locate(root: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[str]]:
     return line, fields
 
 
-def _model_at(model: type[BaseModel], fields: list[str]) -> type[BaseModel] | None:
-    current: type[BaseModel] | None = model
-    for name in fields:
-        field = current.model_fields.get(name) if current else None
-        annotation = field.annotation if field else None
-        current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return current
+def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:
+    """The settings class at ``loc``, whose parts are fields, places in a list, and tags of unions."""
+    candidates: list[type[BaseModel]] = [model]
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        tagged = [each for each in candidates if _tag(each) == part]
+        if tagged:
+            candidates = tagged
+            continue
+        fields = [each.model_fields[part] for each in candidates if part in each.model_fields]
+        candidates = [each for field in fields for each in _models_in(field.annotation)]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes that an annotation is made of: X, X | None, tuple[X, ...], a union of variants."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for part in get_args(annotation) for each in _models_in(part)]
+
+
+def _kinds(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """The tags of the union at ``loc``."""
+    owner, field = _model_at(model, loc[:-1]), loc[-1]
+    if isinstance(field, int):
+        owner, field = _model_at(model, loc[:-2]), loc[-2]
+    assert owner is not None
+    return [str(_tag(each)) for each in _models_in(owner.model_fields[field].annotation)]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    return None if field is None else field.default
 
 
 def _fields(model: type[BaseModel] | None) -> str:

@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ from sft_client.keys import init_keys
 from sft_client.node import Node, OnStep, open_node
 from sft_client.orders import Order
 from sft_shared.config import load_yaml
-from sft_shared.models.adapters import initial_adapter, to_bytes
+from sft_shared.models.adapters import to_bytes
 from sft_shared.models.load import Base, load_base
 from sft_shared.models.tiny import make_tiny_model
 from sft_shared.recipe import Recipe
-from sft_shared.training.loop import StepRecord
+from sft_shared.training.records import StepRecord
 from sft_shared.wire import adapter_pb2
 from sft_shared.wire.cards import FederationCard, card_text
 from sft_shared.wire.codec import ENCODINGS, PROTOCOL, EncodingName
@@ -137,7 +137,7 @@ class Home:
         """A recipe for the tiny model, three steps unless told otherwise."""
         values = {
             "model": {"name": str(self.model), "dtype": "fp32", "device": "cpu"},
-            "tuning": {"rank": 4, "alpha": 8},
+            "tuning": {"kind": "lora", "rank": 4, "alpha": 8},
             "training": {
                 "steps": 3,
                 "batch_size": 2,
@@ -149,6 +149,11 @@ class Home:
         }
         return Recipe.model_validate(values)
 
+    def train_by(self, recipe: Recipe) -> None:
+        """Write recipe.yaml."""
+        values = recipe.model_dump(mode="json")
+        (self.folder / "recipe.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
     @property
     def base(self) -> Base:
         """The resident tiny model."""
@@ -156,7 +161,7 @@ class Home:
 
     def parent(self, *, seed: int = 0) -> bytes:
         """A fresh adapter's bytes."""
-        return to_bytes(initial_adapter(self.base, self.recipe().tuning, seed=seed))
+        return to_bytes(self.recipe().tuning.initial(self.base, seed=seed))
 
     def order(
         self,
@@ -212,8 +217,7 @@ def make_home(tiny_model: Path, ca_cert: str) -> Callable[[Path], Home]:
         home = Home(folder, tiny_model, SigningKey.generate(), said=[], steps=[])
         home.configure()
         write_lines(home.data, [example(index) for index in range(6)])
-        values: Mapping[str, Any] = home.recipe().model_dump(mode="json")
-        (folder / "recipe.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        home.train_by(home.recipe())
         card = FederationCard(
             name=FEDERATION,
             address="127.0.0.1:1",

@@ -24,7 +24,7 @@ from sft_shared.runlog import read_run_log
 
 RECIPE: Mapping[str, Any] = {
     "model": {"dtype": "fp32", "device": "cpu"},
-    "tuning": {"rank": 4, "alpha": 8},
+    "tuning": {"kind": "lora", "rank": 4, "alpha": 8},
     "training": {
         "steps": 3,
         "batch_size": 2,

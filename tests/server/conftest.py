@@ -164,7 +164,7 @@ def recipe_file(tiny: Path) -> Path:
     path = tiny.parent / "recipe.yaml"
     path.write_text(
         "model: {name: tiny, dtype: fp32, device: cpu}\n"
-        "tuning: {rank: 2, alpha: 4, targets: [q_proj]}\n"
+        "tuning: {kind: lora, rank: 2, alpha: 4, targets: [q_proj]}\n"
         "training: {steps: 2, batch_size: 2, learning_rate: 0.01, threads: 1}\n",
         encoding="utf-8",
     )

@@ -129,7 +129,7 @@ root = Path(sys.argv[1])
 make_tiny_model(root / "tiny")
 (root / "recipe.yaml").write_text(
     "model: {name: tiny, dtype: fp32, device: cpu}\n"
-    "tuning: {rank: 2, alpha: 4, targets: [q_proj]}\n"
+    "tuning: {kind: lora, rank: 2, alpha: 4, targets: [q_proj]}\n"
     "training: {steps: 2, batch_size: 2, learning_rate: 0.01}\n",
     encoding="utf-8",
 )

@@ -99,7 +99,7 @@ def test_a_wrong_config(monkeypatch: Any, capsys: Any, server_yaml: Path) -> Non
 def test_a_wrong_recipe(monkeypatch: Any, capsys: Any, server_yaml: Path, tmp_path: Path) -> None:
     """The recipe is read before anything starts."""
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("model: {}\ntuning: {rank: -1}\n", encoding="utf-8")
+    recipe.write_text("model: {}\ntuning: {kind: lora, rank: -1}\n", encoding="utf-8")
     _run(monkeypatch, "keys", "init", "--config", server_yaml)
     text = server_yaml.read_text(encoding="utf-8")
     server_yaml.write_text(text.replace(text.split("recipe: ")[1], "recipe.yaml\n"), encoding="utf-8")
@@ -114,7 +114,7 @@ def test_a_missing_model(monkeypatch: Any, capsys: Any, server_yaml: Path, tmp_p
     """A folder that is not there."""
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "model: {name: ./no-such-model}\ntuning: {}\n"
+        "model: {name: ./no-such-model}\ntuning: {kind: lora}\n"
         "training: {steps: 1, batch_size: 1, learning_rate: 0.1}\n",
         encoding="utf-8",
     )

@@ -33,9 +33,10 @@ from sft_server.layout import Layout as ServerLayout
 from sft_server.records import Update
 from sft_server.store import Store
 from sft_shared.evaluation.suite import EvaluationResult
-from sft_shared.models.adapters import AdapterState, load_adapter, subtract
+from sft_shared.models.adapters import load_adapter, subtract
 from sft_shared.models.load import load_base
 from sft_shared.models.precision import processor_name
+from sft_shared.models.tuned import AdapterState
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import read_run_log
 from sft_shared.wire.adapter_pb2 import AdapterUpdate, Signed

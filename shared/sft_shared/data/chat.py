@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -37,8 +37,13 @@ class ToolPromptSettings(Settings):
 class DataSettings(Settings):
     """How examples become training rows."""
 
-    max_tokens: PositiveInt = 1024  # a longer example is an error, never cut
+    max_tokens: PositiveInt = 1024  # of an example; none is ever cut
+    too_long: Literal["error", "drop"] = "error"  # what becomes of a longer one
     tool_prompt: ToolPromptSettings = ToolPromptSettings()
+
+
+class TooLong(DataError):
+    """An example has more than ``DataSettings.max_tokens`` tokens."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Row:
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
     example_id: str
+    category: str | None = None  # its class; None: it has none
+    source: str = ""
 
     @property
     def num_supervised(self) -> int:
@@ -70,7 +77,7 @@ def render_prompt(
 def tokenize(example: Example, tokenizer: Any, settings: DataSettings) -> Row:
     """One training row: the prompt unlabelled, the final answer labelled up to and with its end token.
 
-    Raises DataError with the example's id if the row is longer than ``settings.max_tokens``, if the
+    Raises TooLong if the row is longer than ``settings.max_tokens``, DataError with the example's id if the
     prompt's tokens are not a prefix of the whole (the mask would be off), if nothing is supervised, or
     if the end token is not (the model would never learn to stop).
     """
@@ -101,17 +108,38 @@ def tokenize(example: Example, tokenizer: Any, settings: DataSettings) -> Row:
         )
     row = tuple(tokens[: len(prompt) + end])
     if len(row) > settings.max_tokens:
-        raise DataError(
+        raise TooLong(
             f"example {example.id!r}: {len(row)} tokens, data.max_tokens is {settings.max_tokens}. "
-            "Raise data.max_tokens or drop the example; nothing is cut silently."
+            "Raise data.max_tokens, or set data.too_long to drop; nothing is cut."
         )
     labels = (IGNORED,) * len(prompt) + row[len(prompt) :]
-    return Row(input_ids=row, labels=labels, example_id=example.id)
+    return Row(
+        input_ids=row,
+        labels=labels,
+        example_id=example.id,
+        category=example.category or None,
+        source=example.provenance.source,
+    )
 
 
 def tokenize_all(examples: Iterable[Example], tokenizer: Any, settings: DataSettings) -> list[Row]:
-    """``tokenize`` each example. Raises DataError on the first that cannot be used, and on none at all."""
-    rows = [tokenize(example, tokenizer, settings) for example in examples]
+    """``tokenize`` each example; too long ones are left out if ``settings`` say so.
+
+    Raises DataError on the first that cannot be used, and if none is left.
+    """
+    rows, num_dropped = [], 0
+    for example in examples:
+        try:
+            rows.append(tokenize(example, tokenizer, settings))
+        except TooLong:
+            if settings.too_long == "error":
+                raise
+            num_dropped += 1
+    if num_dropped and not rows:
+        raise DataError(
+            f"all {num_dropped} examples have more than data.max_tokens ({settings.max_tokens}) tokens. "
+            "Raise data.max_tokens."
+        )
     if not rows:
         raise DataError("no examples to train on. Give at least one.")
     return rows

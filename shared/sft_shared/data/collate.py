@@ -26,6 +26,12 @@ class FlatBatch:
     prefix: int
     example_ids: tuple[str, ...]
 
+    def per_token(self, values: Sequence[float]) -> torch.Tensor:
+        """[T]: the value of each place's document, fp32; of the first document in the common prefix."""
+        each = torch.tensor(values, dtype=torch.float32)
+        spread = each.repeat_interleave(torch.tensor(self.lengths))
+        return torch.cat([each[:1].expand(self.prefix), spread]).to(self.targets.device)
+
     def to(self, device: torch.device) -> FlatBatch:
         """The same batch with its tensors on ``device``."""
         return FlatBatch(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from pydantic import PositiveInt
@@ -17,11 +16,10 @@ from sft_shared.dialogue import Example
 from sft_shared.errors import DataError
 from sft_shared.evaluation.compare import wilson_interval
 from sft_shared.evaluation.tools import ToolCallScore, score_calls
-from sft_shared.models.adapters import set_adapter_state
 from sft_shared.models.generate import generate
 from sft_shared.models.load import Base
 from sft_shared.models.threads import cpu_threads
-from sft_shared.models.tuning import LoraSettings, attached_lora
+from sft_shared.models.tuning import TuningSettings, attached
 
 
 class EvaluationSettings(Settings):
@@ -65,7 +63,7 @@ def evaluate(
     state: Mapping[str, torch.Tensor] | None,
     examples: Sequence[Example],
     *,
-    tuning: LoraSettings,
+    tuning: TuningSettings,
     data: DataSettings,
     settings: EvaluationSettings,
     shots: Sequence[Example] = (),
@@ -83,29 +81,45 @@ def evaluate(
     if unjudgeable is not None:
         raise DataError(f"example {unjudgeable!r} has no expected_calls to judge an answer by. Add them.")
     started = time.monotonic()
+    texts = answers(
+        base, state, examples, tuning=tuning, data=data, settings=settings, shots=shots, on_batch=on_batch
+    )
+    return judge(examples, texts, seconds=time.monotonic() - started)
+
+
+def answers(
+    base: Base,
+    state: Mapping[str, torch.Tensor] | None,
+    examples: Sequence[Example],
+    *,
+    tuning: TuningSettings,
+    data: DataSettings,
+    settings: EvaluationSettings,
+    shots: Sequence[Example] = (),
+    on_batch: Callable[[int], None] | None = None,
+) -> list[str]:
+    """What the base with ``state`` (None: alone) writes for each example. Raises ModelError as `evaluate`."""
     prompts = [render_prompt(example, base.tokenizer, data, shots=shots) for example in examples]
-    with cpu_threads(settings.threads), _with_adapter(base, state, tuning) as model:
-        texts = generate(
+    with cpu_threads(settings.threads), _with_adapter(base, state, tuning) as prefix:
+        return generate(
             base,
-            model,
             prompts,
+            prefix=prefix,
             max_new_tokens=settings.max_new_tokens,
             batch_size=settings.batch_size,
             on_batch=on_batch,
         )
-    return judge(examples, texts, seconds=time.monotonic() - started)
 
 
 @contextmanager
 def _with_adapter(
-    base: Base, state: Mapping[str, torch.Tensor] | None, tuning: LoraSettings
-) -> Iterator[Any]:
+    base: Base, state: Mapping[str, torch.Tensor] | None, tuning: TuningSettings
+) -> Iterator[torch.Tensor | None]:
     if state is None:
-        yield base.model
+        yield None
         return
-    with attached_lora(base, tuning, seed=0) as model:
-        set_adapter_state(model, state)
-        yield model
+    with attached(base, tuning, state) as tuned:
+        yield tuned.prefix
 
 
 def judge(examples: Sequence[Example], texts: Sequence[str], *, seconds: float) -> EvaluationResult:

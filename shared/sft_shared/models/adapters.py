@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -15,71 +14,12 @@ from safetensors import SafetensorError
 from sft_shared.errors import ModelError
 from sft_shared.files import write_atomic
 from sft_shared.models.load import Base
-from sft_shared.models.tuning import LoraSettings, factors_of, initial_factors, peft_config, target_linears
-
-AdapterState = dict[str, torch.Tensor]
-"""PEFT's state-dict name (``base_model.model.….lora_A.weight``) -> fp32 CPU tensor, names sorted."""
-
-Shapes = dict[str, tuple[int, ...]]
+from sft_shared.models.tuned import AdapterState, require_shapes, state_shapes
+from sft_shared.models.tuning import TuningSettings
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-
-
-def adapter_state(model: Any) -> AdapterState:
-    """A copy of the adapter of an attached model."""
-    return {
-        name: parameter.detach().to("cpu", torch.float32, copy=True).contiguous()
-        for name, parameter in factors_of(model).items()
-    }
-
-
-def set_adapter_state(model: Any, state: Mapping[str, torch.Tensor]) -> None:
-    """Overwrite the adapter of an attached model. Raises ModelError unless all names and shapes fit."""
-    parameters = factors_of(model)
-    require_shapes(state, {name: tuple(parameter.shape) for name, parameter in parameters.items()})
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(state[name])
-
-
-def initial_adapter(base: Base, settings: LoraSettings, *, seed: int) -> AdapterState:
-    """The fresh adapter that ``attach_lora`` would give, without touching the base."""
-    return initial_factors(base, settings, seed=seed)
-
-
-def adapter_shapes(base: Base, settings: LoraSettings) -> Shapes:
-    """Name -> shape of every tensor of an adapter with ``settings`` on ``base``, without making one.
-
-    Raises ModelError on unknown targets.
-    """
-    shapes: Shapes = {}
-    for name, linear in target_linears(base, settings).items():
-        shapes[f"base_model.model.{name}.lora_A.weight"] = (settings.rank, linear.in_features)
-        shapes[f"base_model.model.{name}.lora_B.weight"] = (linear.out_features, settings.rank)
-    return dict(sorted(shapes.items()))
-
-
-def state_shapes(state: Mapping[str, torch.Tensor]) -> Shapes:
-    """Name -> shape, names sorted."""
-    return {name: tuple(state[name].shape) for name in sorted(state)}
-
-
-def require_shapes(state: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ModelError, naming the first misfit, unless names and shapes are exactly as expected."""
-    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    if missing or extra:
-        fault = f"lacks {missing[0]!r}" if missing else f"has {extra[0]!r} in it"
-        raise ModelError(
-            f"the adapter does not fit: it {fault} ({len(missing)} missing, {len(extra)} unknown of "
-            f"{len(expected)} tensors). Use the model and tuning settings that it was made with."
-        )
-    for name, shape in expected.items():
-        if tuple(state[name].shape) != tuple(shape):
-            raise ModelError(
-                f"the adapter does not fit: {name!r} has shape {list(state[name].shape)}, "
-                f"expected {list(shape)}. Use the model and rank that it was made with."
-            )
+SETTINGS = "fedsft.json"  # the tuning settings and the base, so that the adapter can be put on again
 
 
 def to_bytes(state: Mapping[str, torch.Tensor]) -> bytes:
@@ -124,18 +64,22 @@ def add(parent: Mapping[str, torch.Tensor], delta: Mapping[str, torch.Tensor]) -
 
 
 def save_adapter(
-    folder: Path, state: Mapping[str, torch.Tensor], *, settings: LoraSettings, base: Base
+    folder: Path, state: Mapping[str, torch.Tensor], *, settings: TuningSettings, base: Base
 ) -> None:
-    """Write ``folder`` so that ``peft.PeftModel.from_pretrained(base_model, folder)`` reads it.
+    """Write ``folder``; for lora and prefix, ``peft.PeftModel.from_pretrained(base_model, folder)`` reads it.
 
     The same adapter gives the same bytes. Raises ModelError if the state does not fit the settings.
     """
-    require_shapes(state, adapter_shapes(base, settings))
-    config = peft_config(base, settings).to_dict()
-    config = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
-    config["inference_mode"] = True
+    require_shapes(state, settings.shapes(base))
+    config = {**settings.exported(base), "inference_mode": True}
     write_atomic(folder / WEIGHTS, to_bytes(state))
-    write_atomic(folder / CONFIG, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
+    write_atomic(folder / CONFIG, _json(config))
+    kept = {
+        "tuning": settings.model_dump(mode="json"),
+        "model": base.name,
+        "base_fingerprint": base.fingerprint,
+    }
+    write_atomic(folder / SETTINGS, _json(kept))
 
 
 def load_adapter(folder: Path) -> AdapterState:
@@ -147,3 +91,7 @@ def load_adapter(folder: Path) -> AdapterState:
             f"{folder / WEIGHTS}: {error.strerror}. Give a folder that holds a saved adapter."
         ) from None
     return from_bytes(data)
+
+
+def _json(values: Mapping[str, object]) -> bytes:
+    return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()

@@ -68,21 +68,30 @@ class _Buffer(DynamicLayer):  # type: ignore[misc]
 
 
 def decoding_cache(
-    flat: Any, *, prefix: int, lengths: Sequence[int], max_new_tokens: int
+    flat: Any,
+    *,
+    learned: torch.Tensor | None,
+    prefix: int,
+    lengths: Sequence[int],
+    max_new_tokens: int,
 ) -> tuple[Any, torch.Tensor]:
     """Spread the cache of a packed forward over rows, each ending in the same column.
 
-    ``flat`` holds ``[prefix][rest of 1]...[rest of n]`` in one row. Returns the cache of n rows, with
-    room for ``max_new_tokens``, and its column bias [n, capacity].
+    ``flat`` holds ``[prefix][rest of 1]...[rest of n]`` in one row; a ``learned`` prefix
+    [layers, 2, 1, K, P, D] comes before it in every row. Returns the cache of n rows, with room for
+    ``max_new_tokens``, and its column bias [n, capacity].
     """
+    if learned is not None:
+        prefix += learned.shape[4]
     used = prefix + max(lengths)
     starts = [prefix + sum(lengths[:row]) for row in range(len(lengths))]
     layers = []
-    for layer in flat.layers:
-        keys, values = (
-            _spread(part, prefix, starts, lengths, used, max_new_tokens)
-            for part in (layer.keys, layer.values)
-        )
+    for number, layer in enumerate(flat.layers):
+        both = layer.keys, layer.values
+        if learned is not None:
+            first = learned[number].to(layer.keys.dtype)
+            both = torch.cat([first[0], both[0]], 2), torch.cat([first[1], both[1]], 2)
+        keys, values = (_spread(part, prefix, starts, lengths, used, max_new_tokens) for part in both)
         layers.append(_Buffer(keys, values, used=used))
     bias = layers[0].keys.new_zeros(len(lengths), used + max_new_tokens)
     for row, length in enumerate(lengths):

@@ -16,22 +16,22 @@ MAX_LIVE_SHARE = 0.85  # finished rows are dropped from the cache once fewer tha
 
 def generate(
     base: Base,
-    model: Any,
     prompts: Sequence[Sequence[int]],
     *,
+    prefix: torch.Tensor | None = None,
     max_new_tokens: int,
     batch_size: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
     """Return the most likely continuation of each prompt, up to its end token, as text without specials.
 
-    ``model`` is ``base.model``, or what ``attach_lora`` gave for ``base``. Prompts of like length share a
+    What is attached to ``base`` takes part; ``prefix`` is `Tuned.prefix`. Prompts of like length share a
     batch, are read without padding, and leave it when finished. ``on_batch`` is told how many prompts are
     done. Raises ModelError if the model's attention is one that this cannot compute.
     """
     if not prompts:
         return []
-    causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal_lm = base.model
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     ends = end_token_ids(base)
     texts = [""] * len(prompts)
@@ -42,6 +42,7 @@ def generate(
             answers = _generate_batch(
                 causal_lm,
                 [prompts[index] for index in batch],
+                prefix_embeddings=prefix,
                 ends=ends,
                 max_new_tokens=max_new_tokens,
                 device=base.device,
@@ -87,6 +88,7 @@ def _generate_batch(
     causal_lm: Any,
     prompts: Sequence[Sequence[int]],
     *,
+    prefix_embeddings: torch.Tensor | None,
     ends: frozenset[int],
     max_new_tokens: int,
     device: torch.device,
@@ -99,7 +101,7 @@ def _generate_batch(
     prefix = _common_prefix(prompts)
     lengths = [len(prompt) - prefix for prompt in prompts]
     flat = DynamicCache()
-    with packed(causal_lm) as network:
+    with packed(causal_lm, prefix=prefix_embeddings) as network:
         hidden = network.hidden(
             torch.tensor(
                 [[*prompts[0][:prefix], *(t for prompt in prompts for t in prompt[prefix:])]], device=device
@@ -112,10 +114,12 @@ def _generate_batch(
             cache=flat,
         )
     last = torch.tensor(lengths, device=device).cumsum(0) + (prefix - 1)
-    cache, bias = decoding_cache(flat, prefix=prefix, lengths=lengths, max_new_tokens=max_new_tokens)
+    cache, bias = decoding_cache(
+        flat, learned=network.learned(), prefix=prefix, lengths=lengths, max_new_tokens=max_new_tokens
+    )
     del flat
-    columns = prefix + max(lengths)
-    places = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    columns = network.offset + prefix + max(lengths)
+    places = torch.tensor([network.offset + len(prompt) for prompt in prompts], device=device)
     answers: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # the prompt that each row of the cache continues; -1: finished
     chosen = network.logits(hidden[last]).argmax(-1)

@@ -18,7 +18,7 @@ from sft_shared.models.precision import fastest_dtype
 from sft_shared.models.quiet import quiet_transformers
 from sft_shared.models.sources import model_folder
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class ModelSettings(Settings):
@@ -30,7 +30,7 @@ class ModelSettings(Settings):
     """
 
     name: str = Field(default="smollm2-135m", min_length=1)
-    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @field_validator("name")
@@ -55,6 +55,7 @@ class Base:
     name: str
     dtype: torch.dtype
     device: torch.device
+    num_parameters: int  # tied ones once
 
 
 _resident: dict[tuple[str, torch.dtype, str], Base] = {}
@@ -121,4 +122,5 @@ def _load(name: str, *, dtype: torch.dtype, device: torch.device) -> Base:
         name=name,
         dtype=dtype,
         device=device,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
     )

@@ -14,9 +14,10 @@ from sft_shared.errors import ModelError
 from sft_shared.models.attention import IMPLEMENTATION, packed_attention
 from sft_shared.models.fused import fuse, unfuse
 from sft_shared.models.load import Base
+from sft_shared.models.prefix import layer_prefixes
 
 # largest relative error of the logits that rounding explains; a document that sees another is far above
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15}
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.15, torch.float16: 0.05}
 
 _known_to_pack: weakref.WeakSet[Base] = weakref.WeakSet()
 
@@ -26,8 +27,18 @@ class PackedModel:
     """A model prepared by ``packed``."""
 
     body: Any  # the decoder without its output embedding
-    head: torch.Tensor  # output embedding [V, d]
+    head: torch.Tensor  # output embedding [V, d]; carries a gradient only if it is trained
     head_bias: torch.Tensor | None  # [V]
+    prefix: torch.Tensor | None = None  # learned keys and values [P, layers * 2 * K * D]
+
+    @property
+    def offset(self) -> int:
+        """The position of a document's first token: behind the learned prefix."""
+        return 0 if self.prefix is None else self.prefix.shape[0]
+
+    def learned(self) -> torch.Tensor | None:
+        """The learned prefix by layer, [layers, 2, 1, K, P, D]."""
+        return None if self.prefix is None else layer_prefixes(self.prefix, base_model=self.body)
 
     def hidden(
         self,
@@ -44,11 +55,12 @@ class PackedModel:
         """
         output = self.body(
             input_ids=input_ids,
-            position_ids=position_ids,
+            position_ids=position_ids + self.offset,
             past_key_values=cache,
             use_cache=cache is not None,
             document_lengths=tuple(lengths),
             shared_prefix=prefix,
+            learned_prefix=self.learned(),
         )
         hidden: torch.Tensor = output.last_hidden_state[0]
         return hidden
@@ -59,17 +71,47 @@ class PackedModel:
 
 
 @contextmanager
-def packed(causal_lm: Any) -> Iterator[PackedModel]:
+def packed(
+    causal_lm: Any, *, prefix: torch.Tensor | None = None, checkpointing: bool = False
+) -> Iterator[PackedModel]:
     """Switch the model to packed attention and fused layers for the length of a block.
 
-    ``causal_lm`` is the base's model, with or without an attached adapter. Afterwards attention and
-    layers are what they were.
+    ``causal_lm`` is the base's model, with or without an attached adapter; ``prefix`` the learned one of
+    prefix tuning. With ``checkpointing`` each layer's insides are computed again in the backward pass
+    instead of being kept. Afterwards attention and layers are what they were.
     """
     head = causal_lm.get_output_embeddings()
-    with attention(causal_lm, IMPLEMENTATION, packed_attention), fused(causal_lm):
+    with (
+        attention(causal_lm, IMPLEMENTATION, packed_attention),
+        fused(causal_lm),
+        _forgetful(causal_lm, checkpointing),
+    ):
         yield PackedModel(
-            body=causal_lm.get_decoder(), head=head.weight.detach(), head_bias=getattr(head, "bias", None)
+            body=causal_lm.get_decoder(),
+            head=head.weight,
+            head_bias=getattr(head, "bias", None),
+            prefix=prefix,
         )
+
+
+@contextmanager
+def _forgetful(causal_lm: Any, checkpointing: bool) -> Iterator[None]:
+    """Gradient checkpointing by transformers' own switch, which only works on layers in training mode."""
+    if not checkpointing:
+        yield
+        return
+    causal_lm.activation_checkpointing_enable({"use_reentrant": False})
+    causal_lm.disable_input_require_grads()  # a hook on the embedding, for the reentrant kind; it would stay
+    layers = [module for module in causal_lm.modules() if getattr(module, "gradient_checkpointing", False)]
+    modes = [layer.training for layer in layers]
+    for layer in layers:
+        layer.training = True  # of the layer alone: what is inside keeps its mode, so no dropout wakes up
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, modes, strict=True):
+            layer.training = mode
+        causal_lm.activation_checkpointing_disable()
 
 
 @contextmanager

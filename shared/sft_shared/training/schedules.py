@@ -43,6 +43,18 @@ class CosineSchedule(_Schedule):
         return self.min_ratio + (1 - self.min_ratio) * (1 + math.cos(math.pi * progress)) / 2
 
 
+class CosineRestartsSchedule(_Schedule):
+    """``num_arcs`` half cosines of equal length, each from 1 to ``min_ratio`` (SGDR, arXiv:1608.03983)."""
+
+    kind: Literal["cosine_restarts"] = "cosine_restarts"
+    num_arcs: PositiveInt
+    min_ratio: float = Field(default=0.0, ge=0, le=1)  # share of the peak rate left at the end of each arc
+
+    def _decay(self, progress: float) -> float:
+        along = (progress * self.num_arcs) % 1.0
+        return self.min_ratio + (1 - self.min_ratio) * (1 + math.cos(math.pi * along)) / 2
+
+
 class LinearSchedule(_Schedule):
     """A straight line from 1 down to ``min_ratio``."""
 
@@ -62,4 +74,6 @@ class ConstantSchedule(_Schedule):
         return 1.0
 
 
-ScheduleSettings = Annotated[CosineSchedule | LinearSchedule | ConstantSchedule, Field(discriminator="kind")]
+ScheduleSettings = Annotated[
+    CosineSchedule | CosineRestartsSchedule | LinearSchedule | ConstantSchedule, Field(discriminator="kind")
+]

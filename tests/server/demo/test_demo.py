@@ -27,7 +27,7 @@ REQUIRED = {
 def settings(tmp_path: Path, small_bfcl: Path) -> Path:
     recipe = {
         "model": {"name": str(make_tiny_model(tmp_path / "model")), "dtype": "fp32"},
-        "tuning": {"rank": 4, "alpha": 8},
+        "tuning": {"kind": "lora", "rank": 4, "alpha": 8},
         "data": {"max_tokens": 600},
         "training": {
             "steps": 2,

@@ -11,7 +11,7 @@ import yaml
 
 from sft_server.demo.measure import PROGRESS, Job, Plan, read_measurement, work_on
 from sft_shared.dialogue import Example, write_examples
-from sft_shared.models.adapters import adapter_shapes, save_adapter
+from sft_shared.models.adapters import save_adapter
 from sft_shared.models.load import load_base
 from sft_shared.models.tiny import make_tiny_model
 from sft_shared.recipe import Recipe
@@ -23,7 +23,7 @@ def plan(tmp_path: Path, held_out: list[Example]) -> Plan:
     recipe = Recipe.model_validate(
         {
             "model": {"name": str(make_tiny_model(tmp_path / "model")), "dtype": "fp32"},
-            "tuning": {"rank": 2, "alpha": 4},
+            "tuning": {"kind": "lora", "rank": 2, "alpha": 4},
             "training": {"steps": 1, "batch_size": 1, "learning_rate": 0.1},
             "evaluation": {"max_new_tokens": 4, "batch_size": 5, "threads": 1},
         }
@@ -31,7 +31,7 @@ def plan(tmp_path: Path, held_out: list[Example]) -> Plan:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     base = load_base(recipe.model)
     draw = torch.Generator().manual_seed(5)  # so strong that the whole prompt matters
-    shapes = adapter_shapes(base, recipe.tuning)
+    shapes = recipe.tuning.shapes(base)
     state = {name: torch.randn(shape, generator=draw) for name, shape in shapes.items()}
     save_adapter(tmp_path / "adapter", state, settings=recipe.tuning, base=base)
     write_examples(tmp_path / "held_out.jsonl", held_out[:12])

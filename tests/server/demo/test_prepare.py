@@ -18,7 +18,7 @@ from sft_shared.models.load import ModelSettings, load_base
 from sft_shared.models.tiny import make_tiny_model
 from sft_shared.models.tuning import LoraSettings
 from sft_shared.recipe import Recipe
-from sft_shared.training.loop import TrainingSettings
+from sft_shared.training.settings import TrainingSettings
 
 LONG = DataSettings(max_tokens=600)
 

@@ -11,7 +11,6 @@ from sft_shared.data.chat import DataSettings, answer_text
 from sft_shared.dialogue import Example, ExpectedCall, Message, Provenance, Tool, ToolCall
 from sft_shared.errors import DataError, ModelError
 from sft_shared.evaluation.suite import EvaluationResult, EvaluationSettings, evaluate, judge
-from sft_shared.models.adapters import initial_adapter
 from sft_shared.models.load import Base, ModelSettings, load_base
 from sft_shared.models.tiny import make_tiny_model
 from sft_shared.models.tuning import LoraSettings
@@ -52,7 +51,7 @@ def examples() -> list[Example]:
 def restless(base: Base) -> dict[str, torch.Tensor]:
     """A random adapter so strong that what is written depends on every token of the prompt."""
     draw = torch.Generator().manual_seed(5)
-    state = initial_adapter(base, LORA, seed=0)
+    state = LORA.initial(base, seed=0)
     return {name: torch.randn(tensor.shape, generator=draw) for name, tensor in state.items()}
 
 
@@ -145,7 +144,7 @@ def test_an_adapter_changes_the_answers_and_leaves_the_base_alone(
 ) -> None:
     """A fresh adapter (B = 0) changes nothing, a strong one does, and the base is as before."""
     before = texts(run(base, examples))
-    assert texts(run(base, examples, state=initial_adapter(base, LORA, seed=1))) == before
+    assert texts(run(base, examples, state=LORA.initial(base, seed=1))) == before
     assert texts(run(base, examples, state=restless)) != before
     assert texts(run(base, examples)) == before
 
@@ -175,6 +174,6 @@ def test_what_cannot_be_evaluated_is_refused(base: Base, examples: list[Example]
     mute = examples[0].model_copy(update={"expected_calls": ()})
     with pytest.raises(DataError, match="'get_weather-1' has no expected_calls"):
         run(base, [mute])
-    other = initial_adapter(base, LoraSettings(rank=4), seed=0)
+    other = LoraSettings(rank=4).initial(base, seed=0)
     with pytest.raises(ModelError, match="does not fit"):
         run(base, examples, state=other)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,17 @@ from hypothesis import strategies as st
 
 from sft_shared.errors import ModelError
 from sft_shared.models.adapters import (
-    AdapterState,
-    adapter_state,
     add,
     from_bytes,
-    initial_adapter,
     load_adapter,
     save_adapter,
-    set_adapter_state,
     sha256_of,
-    state_shapes,
     subtract,
     to_bytes,
 )
 from sft_shared.models.load import Base
-from sft_shared.models.tuning import LoraSettings, attached_lora, detach_lora
+from sft_shared.models.tuned import AdapterState, state_shapes
+from sft_shared.models.tuning import LoraSettings
 
 TUNING = LoraSettings(rank=4, alpha=8, rslora=True)
 
@@ -36,26 +31,8 @@ TUNING = LoraSettings(rank=4, alpha=8, rslora=True)
 @pytest.fixture
 def state(tiny: Base) -> AdapterState:
     generator = torch.Generator().manual_seed(0)
-    fresh = initial_adapter(tiny, TUNING, seed=0)
-    return {name: torch.randn(tensor.shape, generator=generator) * 0.1 for name, tensor in fresh.items()}
-
-
-def test_peft_reads_the_saved_folder(tiny: Base, state: AdapterState, tmp_path: Path) -> None:
-    """``PeftModel.from_pretrained`` gives the logits that the attached adapter gives, to the bit."""
-    from peft import PeftModel
-
-    ids = torch.tensor([[5, 6, 7, 8, 9]])
-    with attached_lora(tiny, TUNING, seed=1) as model, torch.no_grad():
-        set_adapter_state(model, state)
-        model.eval()
-        expected = model(input_ids=ids).logits
-    save_adapter(tmp_path, state, settings=TUNING, base=tiny)
-    with warnings.catch_warnings(), torch.no_grad():  # PEFT asks for a property that transformers deprecates
-        warnings.simplefilter("ignore")
-        loaded = PeftModel.from_pretrained(tiny.model, tmp_path)
-        assert torch.equal(loaded(input_ids=ids).logits, expected)
-        detach_lora(loaded)
-        assert not torch.equal(tiny.model(input_ids=ids).logits, expected)
+    shapes = TUNING.shapes(tiny)
+    return {name: torch.randn(shape, generator=generator) * 0.1 for name, shape in shapes.items()}
 
 
 def test_the_saved_folder_is_the_same_every_time(tiny: Base, state: AdapterState, tmp_path: Path) -> None:
@@ -104,31 +81,9 @@ def test_a_misfit_is_named(tensors: dict[str, torch.Tensor], complaint: str) -> 
         from_bytes(safetensors.torch.save(tensors), expected={"a.w": (2, 2)})
 
 
-def test_setting_is_strict(tiny: Base, state: AdapterState) -> None:
-    """A missing name or another rank is refused, and the attached adapter is untouched."""
-    with attached_lora(tiny, TUNING, seed=1) as model:
-        before = adapter_state(model)
-        short = dict(list(state.items())[1:])
-        for wrong in (short, initial_adapter(tiny, LoraSettings(rank=2), seed=0)):
-            with pytest.raises(ModelError, match="does not fit"):
-                set_adapter_state(model, wrong)
-        after = adapter_state(model)
-        assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-        set_adapter_state(model, state)
-        assert all(torch.equal(adapter_state(model)[name], tensor) for name, tensor in state.items())
-
-
-def test_a_state_is_a_copy(tiny: Base) -> None:
-    """What happens to the model later does not reach a state taken before."""
-    with attached_lora(tiny, TUNING, seed=1) as model:
-        taken = adapter_state(model)
-        set_adapter_state(model, {name: tensor + 1 for name, tensor in taken.items()})
-        assert all(torch.equal(adapter_state(model)[name], tensor + 1) for name, tensor in taken.items())
-
-
 def test_a_delta_added_to_its_parent_is_the_child(tiny: Base, state: AdapterState) -> None:
     """To rounding; and only states of one form can be combined."""
-    parent = initial_adapter(tiny, TUNING, seed=0)
+    parent = TUNING.initial(tiny, seed=0)
     child = add(parent, subtract(state, parent))
     for name, tensor in state.items():
         torch.testing.assert_close(child[name], tensor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +10,10 @@ import torch
 
 from sft_shared.data.chat import DataSettings, render_prompt
 from sft_shared.dialogue import Example
-from sft_shared.models.adapters import adapter_shapes, set_adapter_state
 from sft_shared.models.generate import end_token_ids, generate
 from sft_shared.models.load import Base
-from sft_shared.models.tuning import LoraSettings, attached_lora
+from sft_shared.models.tuned import AdapterState, Tuned
+from sft_shared.models.tuning import LoraSettings, TuningSettings, attached
 
 TUNING = LoraSettings(rank=4, alpha=64)
 
@@ -48,13 +48,10 @@ def texts_of(base: Base, answers: list[list[int]]) -> list[str]:
 def adapted(tiny: Base) -> Iterator[Any]:
     """The tiny model under an adapter large enough to give it varied answers."""
     generator = torch.Generator().manual_seed(4)
-    shapes = adapter_shapes(tiny, TUNING)
-    with attached_lora(tiny, TUNING, seed=0) as model:
-        set_adapter_state(
-            model, {name: torch.randn(shape, generator=generator) * 0.3 for name, shape in shapes.items()}
-        )
-        model.eval()
-        yield model
+    shapes = TUNING.shapes(tiny)
+    state = {name: torch.randn(shape, generator=generator) * 0.3 for name, shape in shapes.items()}
+    with attached(tiny, TUNING, state) as tuned:
+        yield tuned.model
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -62,14 +59,37 @@ def test_an_adapted_model_continues_as_a_plain_forward_does(
     tiny: Base, adapted: Any, prompts: list[list[int]], batch_size: int
 ) -> None:
     """Token for token, in batches of any size."""
-    texts = generate(tiny, adapted, prompts, max_new_tokens=12, batch_size=batch_size)
+    texts = generate(tiny, prompts, max_new_tokens=12, batch_size=batch_size)
     assert texts == texts_of(tiny, reference(tiny, adapted, prompts, max_new_tokens=12))
     assert len(set(texts)) > 5
 
 
+def test_every_method_continues_as_the_slow_model_does(
+    base: Base,
+    tuning: TuningSettings,
+    state: AdapterState,
+    prompts: list[list[int]],
+    slow_model: Callable[[Tuned, TuningSettings], Any],
+) -> None:
+    """Token for token by a full forward each step; a prefix by PEFT's own. The base answers otherwise."""
+    generator = torch.Generator().manual_seed(2)
+    scale = 10.0 if tuning.kind == "prefix" else 0.3  # of a prefix the tiny models see little
+    strong = {
+        name: tensor + scale * torch.randn(tensor.shape, generator=generator)
+        for name, tensor in state.items()
+    }
+    few = [*prompts[:3], prompts[-1]]
+    with attached(base, tuning, strong) as tuned:
+        expected = texts_of(base, reference(base, slow_model(tuned, tuning), few, max_new_tokens=8))
+        for batch_size in (1, 4):
+            found = generate(base, few, prefix=tuned.prefix, max_new_tokens=8, batch_size=batch_size)
+            assert found == expected
+    assert generate(base, few, max_new_tokens=8, batch_size=4) != expected
+
+
 def test_the_base_continues_as_a_plain_forward_does(tiny: Base, prompts: list[list[int]]) -> None:
     """Without an adapter too."""
-    texts = generate(tiny, tiny.model, prompts, max_new_tokens=12, batch_size=4)
+    texts = generate(tiny, prompts, max_new_tokens=12, batch_size=4)
     assert texts == texts_of(tiny, reference(tiny, tiny.model, prompts, max_new_tokens=12))
 
 
@@ -87,23 +107,23 @@ def test_rows_end_at_their_end_token_while_others_go_on(
     expected = reference(tiny, adapted, prompts, max_new_tokens=30)
     assert len({len(answer) for answer in expected}) > 2
     for batch_size in (3, 10):
-        texts = generate(tiny, adapted, prompts, max_new_tokens=30, batch_size=batch_size)
+        texts = generate(tiny, prompts, max_new_tokens=30, batch_size=batch_size)
         assert texts == texts_of(tiny, expected)
 
 
 def test_progress_counts_finished_prompts(tiny: Base, prompts: list[list[int]]) -> None:
     """After each batch the number of prompts done so far is told."""
     done: list[int] = []
-    generate(tiny, tiny.model, prompts, max_new_tokens=2, batch_size=4, on_batch=done.append)
+    generate(tiny, prompts, max_new_tokens=2, batch_size=4, on_batch=done.append)
     assert done == [4, 8, 10]
 
 
 def test_the_model_is_left_as_it_was(tiny: Base, prompts: list[list[int]]) -> None:
     """Attention and layers are their own again; no prompts give no texts."""
-    generate(tiny, tiny.model, prompts, max_new_tokens=2, batch_size=4)
+    generate(tiny, prompts, max_new_tokens=2, batch_size=4)
     assert tiny.model.config._attn_implementation == "sdpa"
     assert not any("forward" in vars(module) for module in tiny.model.modules())
-    assert generate(tiny, tiny.model, [], max_new_tokens=2, batch_size=4) == []
+    assert generate(tiny, [], max_new_tokens=2, batch_size=4) == []
 
 
 def test_end_tokens_are_the_tokenizers_and_the_models(tiny: Base) -> None:

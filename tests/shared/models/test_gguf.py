@@ -155,5 +155,5 @@ def test_smollm2_comes_out_of_its_package() -> None:
         add_generation_prompt=True,
         return_dict=False,
     )
-    (text,) = generate(base, base.model, [prompt], max_new_tokens=16, batch_size=1)
+    (text,) = generate(base, [prompt], max_new_tokens=16, batch_size=1)
     assert "Paris" in text

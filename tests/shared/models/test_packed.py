@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,14 +21,18 @@ from transformers import (
     PreTrainedModel,
 )
 
+from sft_shared.data.chat import IGNORED, Row
+from sft_shared.data.collate import FlatBatch, collate
 from sft_shared.errors import ModelError
+from sft_shared.models import attention
 from sft_shared.models.attention import packed_attention
 from sft_shared.models.fused import fuse, unfuse
 from sft_shared.models.generate import generate
 from sft_shared.models.load import Base, ModelSettings, load_base
 from sft_shared.models.packed import packed, require_packable
 from sft_shared.models.tiny import make_tiny_model
-from sft_shared.models.tuning import LoraSettings, attached_lora, factors_of
+from sft_shared.models.tuned import AdapterState, Tuned
+from sft_shared.models.tuning import LoraSettings, TuningSettings, attached
 
 SIZES = {
     "vocab_size": 470,
@@ -45,20 +52,22 @@ def base_with(model: PreTrainedModel, folder: Path) -> Base:
 
 
 def test_a_llama_can_be_packed(tiny: Base) -> None:
-    """In fp32 and in bf16."""
+    """In every dtype."""
     require_packable(tiny)
-    require_packable(load_base(ModelSettings(name=tiny.name, dtype="bf16", device="cpu")))
+    for dtype in ("bf16", "fp16"):
+        settings = ModelSettings.model_validate({"name": tiny.name, "dtype": dtype, "device": "cpu"})
+        require_packable(load_base(settings))
 
 
 def test_the_check_looks_through_an_adapter(tmp_path: Path) -> None:
     """Whatever is attached, even not-a-number, the base is judged, and the adapter stays active."""
     base = load_base(ModelSettings(name=str(make_tiny_model(tmp_path)), dtype="fp32", device="cpu"))
-    with attached_lora(base, LoraSettings(rank=2), seed=0) as model:
-        for parameter in factors_of(model).values():
+    with attached(base, LoraSettings(rank=2)) as tuned:
+        for parameter in tuned.parameters.values():
             parameter.data.fill_(float("nan"))
         require_packable(base)
-        assert all(parameter.requires_grad for parameter in factors_of(model).values())
-        assert model(input_ids=torch.tensor([[5, 6]])).logits.isnan().all()
+        assert all(parameter.requires_grad for parameter in tuned.parameters.values())
+        assert tuned.model(input_ids=torch.tensor([[5, 6]])).logits.isnan().all()
 
 
 def test_scaled_logits_are_refused(tmp_path: Path) -> None:
@@ -88,7 +97,7 @@ def test_a_convolution_between_documents_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"Lfm2ForCausalLM\) cannot compute packed documents"):
         require_packable(base)
     with pytest.raises(ModelError, match="cannot compute packed documents"):
-        generate(base, base.model, [[5, 6], [7, 8]], max_new_tokens=1, batch_size=2)
+        generate(base, [[5, 6], [7, 8]], max_new_tokens=1, batch_size=2)
 
 
 def test_a_model_without_attention_is_refused(tmp_path: Path) -> None:
@@ -147,12 +156,149 @@ def test_only_layers_that_compute_the_same_are_fused(tiny: Base) -> None:
             return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + self.weight)
 
     assert fuse(ShiftedNorm()) == []
-    with attached_lora(tiny, LoraSettings(rank=4, dropout=0.1), seed=0) as model:
-        changed = fuse(model)
+    with attached(tiny, LoraSettings(rank=4, dropout=0.1)) as tuned:
+        changed = fuse(tuned.model)
         names = {type(module).__name__ for module in changed}
         unfuse(changed)
         assert names == {"LlamaRMSNorm", "LlamaMLP"}
-    with attached_lora(tiny, LoraSettings(rank=4), seed=0) as model:
-        changed = fuse(model)
+    with attached(tiny, LoraSettings(rank=4)) as tuned:
+        changed = fuse(tuned.model)
         unfuse(changed)
         assert len(changed) == 2 * 7 + 2 * 1 + 5  # LoRA layers, MLPs, norms
+
+
+LENGTHS = ((9, 3), (30, 8), (17, 1), (2, 1))  # tokens and supervised tokens of each document
+
+
+def rows_of(base: Base, *, shared: int) -> list[Row]:
+    """Random documents, their first ``shared`` tokens the same as far as they are not supervised."""
+    generator = torch.Generator().manual_seed(3)
+    rows = []
+    for number, (tokens, supervised) in enumerate(LENGTHS[:3] if shared else LENGTHS):
+        ids = torch.randint(0, base.model.config.vocab_size, (tokens,), generator=generator).tolist()
+        ids[: min(shared, tokens - supervised)] = range(min(shared, tokens - supervised))
+        labels = [IGNORED] * (tokens - supervised) + ids[tokens - supervised :]
+        rows.append(Row(input_ids=tuple(ids), labels=tuple(labels), example_id=str(number)))
+    return rows
+
+
+def packed_loss(tuned: Tuned, batch: FlatBatch, *, checkpointing: bool = False) -> torch.Tensor:
+    """The loss by the packed forward, after its backward pass."""
+    with packed(tuned.base.model, prefix=tuned.prefix, checkpointing=checkpointing) as network:
+        hidden = network.hidden(
+            batch.input_ids, position_ids=batch.position_ids, lengths=batch.lengths, prefix=batch.prefix
+        )
+        loss = torch.nn.functional.cross_entropy(
+            network.logits(hidden), batch.targets, ignore_index=IGNORED, reduction="sum"
+        )
+        loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def plain_loss(model: Any, rows: list[Row]) -> torch.Tensor:
+    """The loss one document at a time by the model's own forward, after its backward pass."""
+    total = torch.zeros(())
+    for row in rows:
+        logits = model(input_ids=torch.tensor([row.input_ids])).logits[0]
+        loss = torch.nn.functional.cross_entropy(
+            logits[:-1], torch.tensor(row.labels[1:]), ignore_index=IGNORED, reduction="sum"
+        )
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total
+
+
+def taken_gradients(tuned: Tuned) -> AdapterState:
+    """The gradients of all parameters, which have none afterwards."""
+    gradients = {}
+    for name, parameter in tuned.parameters.items():
+        assert parameter.grad is not None, name
+        gradients[name], parameter.grad = parameter.grad, None
+    return gradients
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["plain", "blocked"])
+@pytest.mark.parametrize("shared", [0, 5], ids=["apart", "shared-prefix"])
+def test_loss_and_every_gradient_are_those_of_the_slow_model(
+    base: Base,
+    tuning: TuningSettings,
+    state: AdapterState,
+    slow_model: Callable[[Tuned, TuningSettings], Any],
+    shared: int,
+    blocked: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To 1e-4 of each tensor's norm, for every method, by PEFT's and transformers' forward, unpacked."""
+    monkeypatch.setattr(attention, "MAX_PLAIN_TOKENS", 0 if blocked else 1024)
+    monkeypatch.setattr(attention, "BLOCK", 5)
+    rows = rows_of(base, shared=shared)
+    batch = collate(rows)
+    assert batch.prefix == shared
+    with attached(base, tuning, state) as tuned:
+        slow = slow_model(tuned, tuning)
+        expected_loss = plain_loss(slow, rows)
+        if tuned.prefix is not None:
+            tuned.prefix.grad = slow.prompt_encoder["default"].embedding.weight.grad
+        expected = taken_gradients(tuned)
+        loss = packed_loss(tuned, batch)
+        found = taken_gradients(tuned)
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
+    for name, gradient in expected.items():
+        assert gradient.norm() > 0, name
+        assert (found[name] - gradient).norm() <= 1e-4 * gradient.norm(), name
+
+
+@contextmanager
+def saved_bytes() -> Iterator[list[int]]:
+    """A list that gets the size of each tensor that autograd keeps, other than the parameters."""
+    sizes: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            sizes.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield sizes
+
+
+@pytest.mark.parametrize("shared", [0, 5], ids=["apart", "shared-prefix"])
+def test_checkpointing_keeps_less_and_gives_the_same_gradients(
+    base: Base, tuning: TuningSettings, state: AdapterState, shared: int
+) -> None:
+    """To the bit; each layer runs once more, and less than half as much is kept for the backward pass."""
+    batch = collate(rows_of(base, shared=shared))
+    runs: list[int] = []
+    with attached(base, tuning, state) as tuned:
+        blocks = [layer.self_attn for layer in tuned.base.model.model.layers]
+        hooks = [block.register_forward_hook(lambda *_: runs.append(1)) for block in blocks]
+        found, kept, counts = [], [], []
+        for checkpointing in (False, True):
+            runs.clear()
+            with saved_bytes() as sizes:
+                loss = packed_loss(tuned, batch, checkpointing=checkpointing)
+            found.append({"loss": loss, **taken_gradients(tuned)})
+            kept.append(sum(sizes))
+            counts.append(len(runs))
+        for hook in hooks:
+            hook.remove()
+    assert counts == [2, 4]
+    assert kept[1] < 0.5 * kept[0]
+    for name, tensor in found[0].items():
+        assert torch.equal(found[1][name], tensor), name
+
+
+def test_dropout_repeats_itself_under_checkpointing(tiny: Base) -> None:
+    """What is computed again drops what was dropped before: the same seed gives the same gradients."""
+    batch = collate(rows_of(tiny, shared=0))
+    with attached(tiny, LoraSettings(rank=4, dropout=0.5)) as tuned:
+        tuned.set_state({name: tensor + 0.05 for name, tensor in tuned.state().items()})
+        for module in tuned.dropouts:
+            module.train()
+        found = []
+        for seed, checkpointing in ((1, False), (1, True), (2, True)):
+            torch.manual_seed(seed)
+            packed_loss(tuned, batch, checkpointing=checkpointing)
+            found.append(taken_gradients(tuned))
+    assert all(torch.equal(found[1][name], tensor) for name, tensor in found[0].items())
+    assert not all(torch.equal(found[2][name], tensor) for name, tensor in found[0].items())

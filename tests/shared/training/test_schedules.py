@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from sft_shared.training.loop import TrainingSettings, learning_rate_at
-from sft_shared.training.schedules import ConstantSchedule, CosineSchedule, LinearSchedule, ScheduleSettings
+from sft_shared.training.schedules import (
+    ConstantSchedule,
+    CosineRestartsSchedule,
+    CosineSchedule,
+    LinearSchedule,
+    ScheduleSettings,
+)
+from sft_shared.training.settings import TrainingSettings
 
 
 @given(
@@ -50,16 +58,41 @@ def test_the_schedule_spans_cycles() -> None:
     whole = TrainingSettings(
         steps=12, batch_size=1, learning_rate=0.5, schedule=CosineSchedule(warmup_steps=2)
     )
-    rates = [
-        learning_rate_at(step, settings=spanning, cycle=cycle) for cycle in (1, 2, 3) for step in range(4)
-    ]
-    assert rates == [learning_rate_at(step, settings=whole, cycle=1) for step in range(12)]
-    assert learning_rate_at(0, settings=spanning, cycle=4) == rates[0]
+    rates = [spanning.learning_rate_at(step, cycle=cycle) for cycle in (1, 2, 3) for step in range(4)]
+    assert rates == [whole.learning_rate_at(step, cycle=1) for step in range(12)]
+    assert spanning.learning_rate_at(0, cycle=4) == rates[0]
 
 
-def test_a_warm_up_longer_than_the_span_is_refused() -> None:
-    """The peak would never be reached."""
-    with pytest.raises(ValueError, match="warmup_steps is 8, but the span has 8 steps"):
-        TrainingSettings(
-            steps=4, batch_size=1, learning_rate=0.5, schedule=CosineSchedule(warmup_steps=8, span_cycles=2)
-        )
+def factors_with(schedule: ScheduleSettings, *, total: int) -> list[float]:
+    return [schedule.factor(step, total_steps=total) for step in range(total)]
+
+
+@given(st.integers(1, 60), st.integers(1, 7), st.floats(0, 1), st.integers(0, 20))
+def test_each_arc_of_cosine_restarts_is_half_a_cosine(
+    total: int, num_arcs: int, min_ratio: float, warmup: int
+) -> None:
+    """min + (1 - min)(1 + cos(pi u)) / 2, u the part of the arc that is done; exact in rational numbers."""
+    warmup = min(warmup, total - 1)
+    schedule = CosineRestartsSchedule(num_arcs=num_arcs, min_ratio=min_ratio, warmup_steps=warmup)
+    steps = total - warmup
+    for step, factor in enumerate(factors_with(schedule, total=total)[warmup:]):
+        along = (step * num_arcs % steps) / steps
+        expected = min_ratio + (1 - min_ratio) * (1 + math.cos(math.pi * along)) / 2
+        assert factor == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 59))
+def test_one_arc_is_the_cosine(total: int, min_ratio: float, warmup: int) -> None:
+    """With num_arcs 1 nothing restarts: the same factors as the plain cosine."""
+    shape = {"min_ratio": min_ratio, "warmup_steps": min(warmup, total - 1)}
+    assert factors_with(CosineRestartsSchedule(num_arcs=1, **shape), total=total) == factors_with(
+        CosineSchedule(**shape), total=total
+    )
+
+
+def test_the_rate_returns_to_the_peak_at_each_arc() -> None:
+    """After two warm-up steps, three arcs of four steps: the peak at each one's first step and only there."""
+    factors = factors_with(CosineRestartsSchedule(num_arcs=3, warmup_steps=2), total=14)
+    assert [step for step, factor in enumerate(factors) if factor == 1] == [2, 6, 10]
+    assert factors[2:6] == pytest.approx(factors[6:10])
+    assert factors[2:6] == pytest.approx(factors[10:])

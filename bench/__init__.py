@@ -1,0 +1,1 @@
+"""Measurements: each module is a script, run with `make bench-...`. Nothing in the product imports this."""
