@@ -12,7 +12,7 @@ STUDY_DATA := chatterbot-corpus==1.3.3
 .PHONY: help demo bench-train bench-forgetting bench-longtail bench-curriculum test test-slow lint proto clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
 .venv/.base: pyproject.toml
 	@echo "Setting up .venv ..."
