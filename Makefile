@@ -38,7 +38,7 @@ help: ## Show this help
 demo: .venv/.demo ## Run a real federation on this machine: one server, three clients, TLS, real model and data
 	@$(BIN)/sft-server demo configs/demo.yaml
 
-bench-train: .venv/.bench ## Speed and memory of training against TRL's SFTTrainer, about 25 minutes
+bench-train: .venv/.bench ## Speed and memory of training against TRL's SFTTrainer, about 30 minutes
 	@$(BIN)/python -m bench.train $(BENCH_ARGS)
 
 bench-forgetting: .venv/.bench ## Learn A, then B: what is left of A, plain, with EWC, with replay, with both

@@ -89,6 +89,10 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the result; without it `local` in the state folder.")
     ] = None,
+    origin: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder of an earlier training to start from, with its EWC state."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps a cycle, in place of the recipe's.")] = None,
     cycles: Annotated[
         int | None,
@@ -99,7 +103,7 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train on the local examples alone, without a server. Killed, it goes on where it was."""
+    """Train on the local examples alone. Killed, it goes on after the last cycle or checkpoint."""
     from sft_client.config import ClientConfig
     from sft_client.local_training import Reports, train_locally
     from sft_client.screen import Screen, show_local_result
@@ -120,6 +124,7 @@ def train(
             steps=steps,
             num_cycles=cycles,
             processes=processes,
+            origin=origin,
             reports=Reports(
                 say=screen.say,
                 plan=show_plan,

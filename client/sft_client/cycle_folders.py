@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from sft_shared.errors import ModelError
+from sft_shared.errors import ModelError, TrainingError
 from sft_shared.files import write_lasting
 from sft_shared.models.adapters import WEIGHTS, load_adapter, to_bytes
 from sft_shared.models.tuned import AdapterState
@@ -55,7 +55,10 @@ class CycleFolders:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def finished(self) -> tuple[list[CycleSummary], AdapterState | None]:
-        """The summaries of cycles 1, 2, ... that are done, and the last one's adapter."""
+        """The summaries of cycles 1, 2, ... that are done, and the last one's adapter.
+
+        Raises TrainingError if that adapter is damaged.
+        """
         done: list[CycleSummary] = []
         for number in self._numbers():
             summary = self._read(number)
@@ -66,8 +69,11 @@ class CycleFolders:
             return [], None
         try:
             return done, load_adapter(self.path / str(len(done)))
-        except ModelError:
-            return [], None
+        except ModelError as error:
+            raise TrainingError(
+                f"cycle {len(done)} is finished, but its adapter is damaged: {error} Remove the folder "
+                f"{self.path} to begin anew."
+            ) from None
 
     def put(self, cycle: int, state: AdapterState, summary: CycleSummary) -> None:
         """Keep a finished cycle; the summary comes last, so what has one is whole."""

@@ -130,6 +130,7 @@ class Material:
 
     own: Rows
     general: Sequence[Row]  # to replay; empty unless the recipe asks for it
+    num_dropped: int  # of both files: too long, and the settings say to leave such out
 
 
 class Library:
@@ -146,13 +147,14 @@ class Library:
         """
         own = self.own.rows(base, recipe.data, recipe.stage_at(cycle))
         if recipe.training.replay is None:
-            return Material(own, ())
+            return Material(own, (), own.num_dropped)
         if self.general is None:
             raise DataError(
                 "the recipe replays general examples (training.replay), but this node has none. "
                 "Set `replay` in the client's settings to a JSONL file of them."
             )
-        return Material(own, self.general.rows(base, recipe.data).train)
+        general = self.general.rows(base, recipe.data)
+        return Material(own, general.train, own.num_dropped + general.num_dropped)
 
     def sha256(self) -> str:
         """Hash of all files that are read."""

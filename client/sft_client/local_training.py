@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -17,16 +18,17 @@ from sft_client.cycle_folders import CycleFolders, CycleSummary
 from sft_client.dataset import Library, Material
 from sft_client.ewc_history import EwcHistory
 from sft_shared.config import load_yaml
-from sft_shared.errors import ConfigError
+from sft_shared.errors import ConfigError, TrainingError
 from sft_shared.evaluation.stages import measure_stage
-from sft_shared.files import write_atomic
-from sft_shared.models.adapters import save_adapter
+from sft_shared.files import held_folder, write_atomic
+from sft_shared.models.adapters import WEIGHTS, load_adapter, save_adapter
 from sft_shared.models.load import Base, load_base
 from sft_shared.models.memory import peak_memory_bytes
-from sft_shared.models.tuned import AdapterState
+from sft_shared.models.tuned import AdapterState, require_shapes
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
-from sft_shared.training.ewc import save_ewc
+from sft_shared.training.ewc import FILE as EWC_FILE
+from sft_shared.training.ewc import EwcState, load_ewc, save_ewc
 from sft_shared.training.launch import Processes
 from sft_shared.training.loop import TrainingResult, train
 from sft_shared.training.plan import Forecast, Plan
@@ -84,8 +86,11 @@ def train_locally(
     num_cycles: int | None,
     processes: Processes,
     reports: Reports,
+    origin: Path | None = None,
 ) -> LocalResult:
-    """Train from the initial adapter for ``num_cycles`` cycles, as the node would if it were alone.
+    """Train for ``num_cycles`` cycles, as the node would if it were alone, from the initial adapter.
+
+    Or from the one in ``origin``, the folder of an earlier training, with what EWC kept beside it.
 
     Batches, schedule and seeds are those of the cycles 1 to ``num_cycles`` of a federation with the same
     recipe; None is one, or as many as the recipe's stages have. ``steps`` overrides the recipe's steps.
@@ -108,19 +113,16 @@ def train_locally(
         reports.say(f"loading base model {recipe.model.name}")
     base = load_base(recipe.model)
     material = library.material(base, recipe, cycle=1)
-    key = hashlib.sha256(f"{recipe.sha256()} {library.sha256()} {base.fingerprint}".encode()).hexdigest()
-    session = _Session(config, recipe, base, library, out=out, key=key, processes=processes, reports=reports)
-    state = session.run(wanted)
-    summary = _summary(session, material, start=start)
-    if processes.is_first:
-        save_adapter(out, state, settings=recipe.tuning, base=base)
-        if recipe.training.ewc is not None:
-            last = session.ewc.before(wanted + 1)
-            assert last is not None
-            save_ewc(out, last)
-        write_atomic(out / "result.json", (json.dumps(asdict(summary), indent=2) + "\n").encode())
-        session.log.write("finished", **asdict(summary))
-        session.folders.remove()
+    parts = [recipe.sha256(), library.sha256(), base.fingerprint, *_digests(origin)]
+    key = hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    with held_folder(out, holder="training") if processes.is_first else nullcontext():
+        session = _Session(
+            config, recipe, base, library, out=out, key=key, processes=processes, reports=reports
+        )
+        state = session.run(wanted, origin=origin)
+        summary = _summary(session, material, start=start)
+        if processes.is_first:
+            session.finish(state, summary)
     return summary
 
 
@@ -140,6 +142,7 @@ class _Session:
         reports: Reports,
     ) -> None:
         out.mkdir(parents=True, exist_ok=True)
+        self.out = out
         self.config, self.recipe, self.base, self.library = config, recipe, base, library
         self.processes, self.reports = processes, reports if processes.is_first else QUIET
         self.folders = CycleFolders(out / "cycles", key=key)
@@ -148,7 +151,19 @@ class _Session:
         self.log = RunLog(out / "run.jsonl")
         self.done: list[CycleSummary] = []
 
-    def run(self, num_cycles: int) -> AdapterState:
+    def finish(self, state: AdapterState, summary: LocalResult) -> None:
+        """Write what stays; what was kept to go on with goes."""
+        save_adapter(self.out, state, settings=self.recipe.tuning, base=self.base)
+        ewc = self._ewc_before(summary.num_cycles + 1)
+        if ewc is None:
+            (self.out / EWC_FILE).unlink(missing_ok=True)
+        else:
+            save_ewc(self.out, ewc)
+        write_atomic(self.out / "result.json", (json.dumps(asdict(summary), indent=2) + "\n").encode())
+        self.log.write("finished", **asdict(summary))
+        self.folders.remove()
+
+    def run(self, num_cycles: int, *, origin: Path | None) -> AdapterState:
         """Train the cycles that are missing; return the last one's adapter."""
         recipe = self.recipe
         self.done, state = self.folders.finished()
@@ -156,9 +171,7 @@ class _Session:
             self.done, state = [], None
         self.processes.wait()  # nobody writes before all have looked
         if state is None:
-            state = recipe.tuning.initial(self.base, seed=recipe.training.seed)
-            if self.processes.is_first:
-                self.folders.begin()
+            state = self._first_state(origin)
         else:
             self.reports.say(f"going on after cycle {len(self.done)}, which an earlier run finished")
         if self.processes.is_first:
@@ -167,17 +180,49 @@ class _Session:
             state = self._cycle(cycle, state, num_cycles=num_cycles)
         return state
 
+    def _first_state(self, origin: Path | None) -> AdapterState:
+        if self.processes.is_first:
+            self.folders.begin()
+        if origin is None:
+            return self.recipe.tuning.initial(self.base, seed=self.recipe.training.seed)
+        state = load_adapter(origin)
+        require_shapes(state, self.recipe.tuning.shapes(self.base))
+        kept = load_ewc(origin) if self.recipe.training.ewc is not None else None
+        if kept is not None and self.processes.is_first:
+            self.ewc.put(0, kept)
+        self.processes.wait()
+        self.reports.say(f"starting from the adapter in {origin}" + (" and its EWC state" if kept else ""))
+        return state
+
+    def _ewc_before(self, cycle: int) -> EwcState | None:
+        if self.recipe.training.ewc is None:
+            return None
+        state = self.ewc.before(cycle)
+        if state is None and cycle > 1:
+            raise TrainingError(
+                f"{self.folders.path}: what EWC kept of cycle {cycle - 1} is missing. Remove the folder to "
+                "begin anew."
+            )
+        return state
+
     def _cycle(self, cycle: int, parent: AdapterState, *, num_cycles: int) -> AdapterState:
         recipe, stage = self.recipe, self.recipe.stage_at(cycle)
         material = self.library.material(self.base, recipe, cycle=cycle)
         label = f"cycle {cycle}/{num_cycles}" + (f" ({stage.kind})" if stage else "")
         forecast = Forecast()
+        if stage is not None and material.own.num_other_stages:
+            others = material.own.num_other_stages
+            self.reports.say(f"{label}: {others} examples have nothing for this stage and are left out")
+        if stage is not None and not material.own.held_out:
+            self.reports.say(f"{label}: no example is held out, so stages are not measured")
 
         def note(record: StepRecord) -> None:
             left_s = forecast.add(record.seconds, steps_left=record.steps - record.step)
             if left_s is not None:
                 peak = peak_memory_bytes(self.base.device) / 1e9
-                self.reports.say(f"{label}: about {left_s:.0f} s left; peak memory so far {peak:.2f} GB")
+                self.reports.say(
+                    f"{label}: about {left_s:.0f} s left in this cycle; peak memory so far {peak:.2f} GB"
+                )
             if self.processes.is_first:
                 self.log.write("step", cycle=cycle, **asdict(record))
             self.reports.step(label, record)
@@ -191,10 +236,10 @@ class _Session:
             cycle=cycle,
             general=material.general,
             held_out=material.own.held_out,
-            ewc=self.ewc.before(cycle) if recipe.training.ewc is not None else None,
+            ewc=self._ewc_before(cycle),
             checkpoint=self.checkpoint,
             processes=self.processes,
-            on_plan=lambda plan: self._plan(plan, num_dropped=material.own.num_dropped),
+            on_plan=lambda plan: self._plan(plan, num_dropped=material.num_dropped),
             on_step=note,
         )
         summary = self._measured(cycle, result)
@@ -262,7 +307,7 @@ def _summary(session: _Session, material: Material, *, start: float) -> LocalRes
         method=session.recipe.tuning.kind,
         recipe_sha256=session.recipe.sha256(),
         num_examples=len(session.library.own.read().examples),
-        num_dropped=material.own.num_dropped,
+        num_dropped=material.num_dropped,
         num_cycles=len(done),
         num_processes=session.processes.number,
         steps=sum(cycle.steps for cycle in done),
@@ -278,6 +323,14 @@ def _summary(session: _Session, material: Material, *, start: float) -> LocalRes
     )
 
 
+def _digests(origin: Path | None) -> list[str]:
+    """Hashes of the adapter, and of what EWC kept, in ``origin``."""
+    if origin is None:
+        return []
+    files = [origin / name for name in (WEIGHTS, EWC_FILE)]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.exists()]
+
+
 def _recipe(config: ClientConfig, *, steps: int | None) -> Recipe:
     if config.recipe is None:
         raise ConfigError("recipe: missing in the client's settings. Training without a server needs one.")
@@ -289,4 +342,5 @@ def _recipe(config: ClientConfig, *, steps: int | None) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"--steps {steps}: {error.errors()[0]['msg']}.") from None
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--steps {steps}: {message}.") from None

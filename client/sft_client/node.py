@@ -181,7 +181,7 @@ class Node:
             held_out=rows.held_out,
             ewc=self._ewc.before(order.cycle) if recipe.training.ewc is not None else None,
             checkpoint=self.layout.checkpoint,
-            on_plan=lambda plan: self._plan(order, plan, num_dropped=rows.num_dropped),
+            on_plan=lambda plan: self._plan(order, plan, num_dropped=material.num_dropped),
             on_step=lambda record: self._step(order, record),
         )
         if result.ewc is not None:
@@ -262,6 +262,7 @@ def _metrics(result: TrainingResult) -> dict[str, float]:
         "tokens": result.tokens,
         "supervised_tokens": result.supervised_tokens,
         "seconds": result.seconds,
+        "skipped_steps": result.num_skipped,
     }
     if result.held_out_loss is not None:
         values["held_out_loss"] = result.held_out_loss

@@ -98,7 +98,10 @@ class Screen:
 
 
 def _size(num_bytes: float) -> str:
-    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+    for limit, unit in ((1e9, "GB"), (1e6, "MB")):
+        if num_bytes >= limit:
+            return f"{num_bytes / limit:.2f} {unit}"
+    return f"{num_bytes / 1e3:.1f} kB"
 
 
 def show_local_result(console: Console, result: LocalResult, *, folder: Path) -> None:

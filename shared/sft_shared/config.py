@@ -15,7 +15,7 @@ from sft_shared.errors import ConfigError
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown fields, no silent type changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -107,7 +107,9 @@ def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]
         return f"{path}:{line}: {name}.kind: found {problem['ctx']['tag']!r}. Allowed: {allowed}."
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
     shown = "" if isinstance(found, dict | list) else f"found {found!r}. "
-    return f"{path}:{line}: {name}: {shown}{message[:1].upper()}{message[1:]}."
+    if problem["type"] != "value_error":  # ours begin with a field's name
+        message = message[:1].upper() + message[1:]
+    return f"{path}:{line}: {name}: {shown}{message}."
 
 
 def _locate(root: yaml.Node, loc: tuple[Any, ...], *, absent: bool) -> tuple[int, list[str]]:

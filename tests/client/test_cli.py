@@ -135,7 +135,7 @@ def test_train_shows_its_plan(home: Any) -> None:
     count = sum(math.prod(shape) for shape in shapes)
     assert f"{count:,} of {home.base.num_parameters:,} numbers" in result.output
     assert "6 to train on, 0 held out" in result.output
-    assert f"{4 * count / 1e6:.1f} MB in fp32" in result.output
+    assert f"{4 * count / 1e3:.1f} kB in fp32" in result.output
     assert result.output.index("Plan") < result.output.index("step 1/1")
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sft_client.cycle_folders import CycleFolders, CycleSummary
+from sft_shared.errors import TrainingError
 from sft_shared.models.tuned import AdapterState
 
 
@@ -92,10 +93,13 @@ def test_a_cycle_without_a_whole_summary_is_done_again(folders: CycleFolders, co
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk"])
-def test_a_damaged_adapter_begins_anew(folders: CycleFolders, damage: bytes) -> None:
-    """There is nothing to go on from."""
+def test_a_damaged_adapter_is_said_with_what_to_remove(folders: CycleFolders, damage: bytes) -> None:
+    """Two cycles' work is not thrown away in silence."""
     (folders.path / "2" / "adapter_model.safetensors").write_bytes(damage)
-    assert reopened(folders) == ([], None)
+    with pytest.raises(
+        TrainingError, match=f"cycle 2 is finished, .* Remove the folder {folders.path} to begin"
+    ):
+        reopened(folders)
 
 
 def test_a_gap_in_the_cycles_begins_anew(folders: CycleFolders) -> None:

@@ -17,7 +17,8 @@ import torch
 from sft_client.dataset import Dataset
 from sft_client.local_training import LocalResult, Reports, train_locally
 from sft_client.node import Stopped
-from sft_shared.errors import ConfigError, DataError
+from sft_shared.errors import ConfigError, DataError, StoreError, TrainingError
+from sft_shared.files import held_folder
 from sft_shared.models.adapters import from_bytes, load_adapter, to_bytes
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import read_run_log
@@ -70,6 +71,7 @@ def local(
     steps: int | None = None,
     num_cycles: int | None = None,
     stop_at: tuple[str, int] | None = None,
+    origin: Path | None = None,
 ) -> LocalResult:
     """Train locally, noting what is said and the steps; raises Stopped at ``stop_at``, (label, step)."""
 
@@ -85,6 +87,7 @@ def local(
         steps=steps,
         num_cycles=num_cycles,
         processes=ALONE,
+        origin=origin,
         reports=Reports(say=home.said.append, plan=lambda plan, num_dropped: None, step=note),
     )
 
@@ -356,3 +359,35 @@ def test_fewer_cycles_than_an_earlier_run_finished_begin_anew(home: Any) -> None
     assert local(home, out=out, num_cycles=1).num_cycles == 1
     local(home, out=home.folder / "one", num_cycles=1)
     assert (out / ADAPTER).read_bytes() == (home.folder / "one" / ADAPTER).read_bytes()
+
+
+def test_a_second_task_starts_from_the_first_ones_adapter_and_its_ewc(home: Any) -> None:
+    """With EWC the pull is towards the first task's end; without it the old state does not stay beside."""
+    first, second = home.folder / "first", home.folder / "second"
+    home.train_by(home.recipe(ewc={"strength": 1e4}))
+    local(home, out=first)
+    home.steps.clear()
+    local(home, out=second, origin=first)
+    assert home.steps[0].penalty == 0.0  # still where the first one ended
+    assert home.steps[-1].penalty > 0.0
+    home.train_by(home.recipe())
+    local(home, out=second, origin=first)
+    assert not (second / "ewc.safetensors").exists()
+
+
+def test_what_ewc_kept_is_not_missed_in_silence(home: Any) -> None:
+    """Cycle 2 without what cycle 1 left would be another training."""
+    out = home.folder / "out"
+    home.train_by(home.recipe(ewc={"strength": 10.0}))
+    with pytest.raises(Stopped):
+        local(home, out=out, num_cycles=2, stop_at=("cycle 2/2", 1))
+    (out / "cycles" / "ewc" / "1" / "ewc.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"what EWC kept of cycle 1 is missing. Remove the folder"):
+        local(home, out=out, num_cycles=2)
+
+
+def test_one_training_to_a_result_folder(home: Any) -> None:
+    """A second one would write the same checkpoint."""
+    out = home.folder / "out"
+    with held_folder(out, holder="training"), pytest.raises(StoreError, match="in use by another training"):
+        local(home, out=out)

@@ -87,7 +87,7 @@ def planned(*, num_dropped: int = 0, **changes: Any) -> list[str]:
         ("left out", "3 too long, 0 truncated"),
         ("tokens", "100 an example, 300 at most"),
         ("steps", "7 of about 398 tokens"),
-        ("memory", "405.0 MB weights, 15.0 MB optimizer"),
+        ("memory", "405.00 MB weights, 15.00 MB optimizer"),
         ("update", "2.50 GB in fp32"),
     ],
 )

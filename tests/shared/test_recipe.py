@@ -62,7 +62,7 @@ START = "model: {name: tiny}\ntuning: %s\ntraining: {steps: 2, batch_size: 2, le
         ("{kind: qlora}", "", "", ":2: tuning.kind: found 'qlora'. Allowed: lora, full, adapter, prefix."),
         ("{kind: full, rank: 4}", "", "", ":2: tuning.rank: unknown field. Allowed here: kind."),
         ("{kind: adapter, width: 0}", "", "", ":2: tuning.width: found 0. Input should be greater than 0."),
-        ("{kind: lora, dora: true, init: pissa}", "", "", ":2: tuning: Dora: cannot be combined"),
+        ("{kind: lora, dora: true, init: pissa}", "", "", ":2: tuning: dora: cannot be combined"),
         (
             "{kind: full}",
             ", loss: {kind: x}",
@@ -75,7 +75,7 @@ START = "model: {name: tiny}\ntuning: %s\ntraining: {steps: 2, batch_size: 2, le
             "",
             ":3: training.schedule.nim: unknown field. Allowed here: warmup_steps, span_cycles, ",
         ),
-        ("{kind: full}", ", accumulation: 3", "", ":3: training: Accumulation is 3, but a batch has 2"),
+        ("{kind: full}", ", accumulation: 3", "", ":3: training: accumulation is 3, but a batch has 2"),
         (
             "{kind: full}",
             "",

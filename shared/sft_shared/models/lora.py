@@ -76,7 +76,7 @@ class LoraSettings(Tuning):
         notes = []
         if self.modules_to_save:
             head = base.model.get_output_embeddings().weight
-            tied = head is base.model.get_input_embeddings().weight
+            tied = base.model.config.get_text_config().tie_word_embeddings
             how = "tied to the input embedding, so trained as a copy of its own" if tied else "trained whole"
             notes.append(f"lm_head: {how}; {head.numel():,} numbers more in every update")
         if self.init == "pissa":

@@ -36,6 +36,8 @@ def merge_adapter(folder: Path, *, out: Path, model: str | None = None) -> Merge
     Raises ModelError for a folder without an adapter of ours, another base, or a method that cannot be
     merged.
     """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelError(f"{out}: is there already. Give a new folder for the merged model.")
     tuning, name, fingerprint = _read_settings(folder)
     base = load_base(ModelSettings(name=model or name, dtype="fp32", device="cpu"))
     if base.fingerprint != fingerprint:

@@ -176,7 +176,7 @@ class _Run:
         self.saved_step = 0  # of the last checkpoint
         device = tuned.base.device
         own = rows[:num_own]
-        self.objective = Objective(network, settings.loss, class_factors(settings.loss, rows), device)
+        self.objective = Objective(network, settings.loss, class_factors(settings.loss, own), device)
         self.batches = batches_of(own, len(rows) - num_own, settings, cycle=cycle, objective=self.objective)
         optimizer = torch.optim.AdamW(
             list(tuned.parameters.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -256,7 +256,8 @@ class _Run:
                 )
                 record = replace(record, held_out_loss=held_out_loss)
             yield replace(record, seconds=time.perf_counter() - started)
-            if settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
+            every = settings.checkpoint_every
+            if every and progress.step % every == 0 and not progress.levels.rising:
                 self._save(key)
 
     def consolidated(self, before: EwcState | None, state: AdapterState) -> EwcState:

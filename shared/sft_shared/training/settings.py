@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from sft_shared.config import Settings
 from sft_shared.data.replay import ReplaySettings
@@ -38,8 +38,10 @@ class TrainingSettings(Settings):
     validation: ValidationSettings | None = None
     checkpoint_every: PositiveInt | None = None  # steps; None: a killed training begins anew
     stop_on_divergence: bool = True  # end with an error once the loss has risen for good
-    seed: NonNegativeInt = 0
-    threads: PositiveInt | None = None  # CPU threads while training; None: as many as torch has
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    threads: int | None = Field(
+        default=None, ge=1, le=1024
+    )  # CPU threads while training; None: as many as torch has
 
     @model_validator(mode="after")
     def _warms_up_within_the_span(self) -> TrainingSettings:

@@ -28,7 +28,7 @@ class Objective:
 
     network: PackedModel
     loss: LossSettings
-    factors: Mapping[str | None, float] | None  # by category; None: all weigh 1
+    factors: Mapping[str | None, float] | None  # by category, others (of replay) weigh 1; None: all do
     device: torch.device
 
     def __call__(self, rows: Sequence[Row]) -> torch.Tensor:
@@ -39,7 +39,7 @@ class Objective:
         )
         weights = None
         if self.factors is not None:
-            weights = batch.per_token([self.factors[row.category] for row in rows])
+            weights = batch.per_token([self.factors.get(row.category, 1.0) for row in rows])
         return supervised_loss(
             hidden,
             batch.targets,

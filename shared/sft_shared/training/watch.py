@@ -15,6 +15,7 @@ from sft_shared.training.settings import TrainingSettings, ValidationSettings
 MAX_SKIPPED = 20  # steps whose fp16 gradients overflow before training is given up
 MIN_LOSS_WITH_GRADIENT = 1e-3  # nats; below, rounding may leave none
 WINDOW = 8  # steps whose mean loss is a level, so that one hard batch is no alarm
+MIN_STEPS = 3  # before them nothing is called divergence
 MIN_RISE = 2.0  # nats above the lowest level that count as divergence, if that is twice the level at least
 
 
@@ -40,8 +41,19 @@ class Levels:
 
     @property
     def diverged(self) -> bool:
-        """Whether the level is above twice the lowest and more than MIN_RISE nats above it."""
-        return len(self.recent) == WINDOW and self.now > max(2 * self.lowest, self.lowest + MIN_RISE)
+        """Whether the level is above twice the lowest and more than MIN_RISE nats above it.
+
+        Before WINDOW steps are done, twice as far.
+        """
+        if len(self.recent) < MIN_STEPS:
+            return False
+        limit = max(2 * self.lowest, self.lowest + MIN_RISE)
+        return self.now > (limit if len(self.recent) == WINDOW else 2 * limit)
+
+    @property
+    def rising(self) -> bool:
+        """Whether the level is halfway to divergence, so that the state is not one to go back to."""
+        return self.now > max(1.5 * self.lowest, self.lowest + MIN_RISE / 2)
 
 
 @dataclass
@@ -101,5 +113,6 @@ def require_sound(
             ewc = f" or training.ewc.strength ({settings.ewc.strength:g})"
         raise TrainingError(
             f"{where}: training diverges: the loss is {levels.now:.2f} (mean of the last steps), it was "
-            f"{levels.lowest:.2f}. {lower}{ewc}, or lengthen schedule.warmup_steps. {last_good}"
+            f"{levels.lowest:.2f}. {lower}{ewc}, or lengthen schedule.warmup_steps; with "
+            f"other settings the training begins anew. {last_good}"
         )

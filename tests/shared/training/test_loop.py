@@ -19,10 +19,11 @@ from sft_shared.models.load import Base
 from sft_shared.models.lora import LoraSettings
 from sft_shared.models.tuned import AdapterState
 from sft_shared.models.tuning import attached
+from sft_shared.training.ewc import EwcSettings
 from sft_shared.training.loop import TrainingResult, train
 from sft_shared.training.records import StepRecord
 from sft_shared.training.schedules import ConstantSchedule
-from sft_shared.training.settings import TrainingSettings
+from sft_shared.training.settings import TrainingSettings, ValidationSettings
 from sft_shared.training.step import Objective
 
 TUNING = LoraSettings(rank=4, alpha=8)
@@ -256,3 +257,25 @@ def test_a_node_with_fewer_rows_than_parts_trains(tiny: Base, rows: list[Row]) -
     whole = run(tiny, rows[:2])
     parted = run(tiny, rows[:2], settings=SETTINGS.model_copy(update={"accumulation": 4}))
     assert parted.final_loss == pytest.approx(whole.final_loss, abs=1e-4)
+
+
+def test_the_held_out_loss_and_the_fisher_are_measured_without_dropout(tiny: Base, rows: list[Row]) -> None:
+    """A rate so small that nothing moves: they are those of an adapter without dropout, to rounding."""
+    found = []
+    for dropout in (0.0, 0.9):
+        tuning = LoraSettings(rank=4, dropout=dropout)
+        start = {name: torch.full_like(t, 0.05) for name, t in tuning.initial(tiny, seed=0).items()}
+        settings = TrainingSettings(
+            steps=1,
+            batch_size=2,
+            learning_rate=1e-12,
+            ewc=EwcSettings(fisher_examples=3),
+            validation=ValidationSettings(every=1),
+        )
+        found.append(train(tiny, start, rows, tuning=tuning, settings=settings, held_out=rows[:4]))
+    plain, dropping = found
+    assert plain.ewc is not None
+    assert dropping.ewc is not None
+    assert dropping.held_out_loss == pytest.approx(plain.held_out_loss, rel=1e-5)
+    for name, fisher in plain.ewc.fisher.items():
+        torch.testing.assert_close(dropping.ewc.fisher[name], fisher, rtol=1e-3, atol=1e-9)

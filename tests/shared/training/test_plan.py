@@ -77,3 +77,13 @@ def test_the_forecast_comes_once_and_leaves_the_first_step_out() -> None:
     said = [forecast.add(seconds, steps_left=10) for seconds in (60.0, 1.0, 3.0, 2.0, 5.0, 5.0)]
     assert said == [None, None, None, 20.0, None, None]
     assert FORECAST_AFTER == 4
+
+
+def test_the_plan_says_that_a_tied_head_becomes_a_copy(tiny: Base, rows: list[Row]) -> None:
+    """As the user sees it: while the head is already swapped."""
+    plans: list[Plan] = []
+    tuning = LoraSettings(rank=2, modules_to_save=("lm_head",))
+    settings = TrainingSettings(steps=1, batch_size=2, learning_rate=1e-3)
+    state = tuning.initial(tiny, seed=0)
+    train(tiny, state, rows, tuning=tuning, settings=settings, on_plan=plans.append)
+    assert "tied to the input embedding, so trained as a copy of its own" in plans[0].note

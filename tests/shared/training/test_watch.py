@@ -81,7 +81,9 @@ def test_a_noisy_but_stable_loss_is_none() -> None:
     assert first_alarm([0.001] * 20 + [1.5] * 20) is None
 
 
-def test_divergence_ends_with_step_rate_and_checkpoint(tiny: Base, rows: list[Row], tmp_path: Path) -> None:
+def test_divergence_ends_with_step_and_rate_and_saves_nothing_on_the_way_up(
+    tiny: Base, rows: list[Row], tmp_path: Path
+) -> None:
     """A rate of 10 is far too high; with the guard off the same run goes on to its last step."""
     wild = STEADY.model_copy(update={"learning_rate": 10.0, "steps": 30, "checkpoint_every": 2})
     path = tmp_path / "checkpoint"
@@ -89,11 +91,12 @@ def test_divergence_ends_with_step_rate_and_checkpoint(tiny: Base, rows: list[Ro
     with pytest.raises(TrainingError) as failure:
         run(tiny, rows, wild, tuning=FullSettings(), checkpoint=path, on_step=records.append)
     done = len(records)
-    assert WINDOW - 1 <= done < 30
+    assert done < WINDOW - 1  # a short training diverges as well
     text = str(failure.value)
     assert f"step {done + 1} of 30: training diverges: the loss is " in text
     assert "Lower training.learning_rate (10)" in text
-    assert f"The last good checkpoint is that of step {done // 2 * 2}: {path}." in text
+    assert "There is no earlier checkpoint" in text  # what was reached on the way up is none to go back to
+    assert not path.exists()
     unguarded = run(tiny, rows, wild.model_copy(update={"stop_on_divergence": False}), tuning=FullSettings())
     assert unguarded.steps == 30
     assert unguarded.final_loss > 2 * unguarded.first_loss
