@@ -107,7 +107,7 @@ def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]
         return f"{path}:{line}: {name}.kind: found {problem['ctx']['tag']!r}. Allowed: {allowed}."
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
     shown = "" if isinstance(found, dict | list) else f"found {found!r}. "
-    if problem["type"] != "value_error":  # ours begin with a field's name
+    if shown or problem["type"] != "value_error":  # of several fields, ours begin with a field's name
         message = message[:1].upper() + message[1:]
     return f"{path}:{line}: {name}: {shown}{message}."
 
