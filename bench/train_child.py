@@ -124,7 +124,7 @@ def _trl(variant: Variant, plan: Plan, parent: Mapping[str, torch.Tensor], order
 
     trace = Trace()
 
-    class Watch(TrainerCallback):  # type: ignore[misc]
+    class Watch(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
         def on_step_end(self, *_: Any, **__: Any) -> None:
             trace.step_ended()
 

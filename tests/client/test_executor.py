@@ -229,7 +229,7 @@ def test_a_stop_during_training_ends_the_executor() -> None:
 
 def test_it_waits_for_a_supernode_that_is_not_up() -> None:
     """Polling a closed port is quiet; a SuperNode that comes up elsewhere is found."""
-    closed = SuperNodeApi(state=None, endpoint=Endpoint("127.0.0.1:1", instance=0))  # type: ignore[arg-type]
+    closed = SuperNodeApi(state=None, endpoint=Endpoint("127.0.0.1:1", instance=0))
     with serving() as api, Run_(closed, echo) as run:
         api.deliver(b"order")
         time.sleep(1)

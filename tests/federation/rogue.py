@@ -125,5 +125,5 @@ class Rogue(Node):
 
 
 if __name__ == "__main__":
-    sft_client.node.Node = Rogue  # type: ignore[misc]
+    sft_client.node.Node = Rogue
     main()

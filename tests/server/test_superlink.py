@@ -225,7 +225,7 @@ def test_pulls_of_a_slow_upload_do_not_hold_up_others() -> None:
                 release.wait(10)
             return []
 
-    fleet = GridFleet(SlowGrid())  # type: ignore[arg-type]
+    fleet = GridFleet(SlowGrid())
     started = time.monotonic()
     for _ in range(5):
         fleet.replies(["slow", "quick"])

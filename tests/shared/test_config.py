@@ -40,7 +40,7 @@ def test_a_right_file_is_read_and_relative_paths_count_from_its_folder(tmp_path:
     assert settings.name == "节点"
     assert settings.folder == tmp_path / "state/x"
     with pytest.raises(ValidationError):
-        settings.name = "frozen"  # type: ignore[misc]
+        settings.name = "frozen"
 
 
 @pytest.mark.parametrize(

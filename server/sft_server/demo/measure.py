@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -68,12 +69,14 @@ def work_on(plan: Plan) -> None:
             data=recipe.data,
             settings=recipe.evaluation,
             shots=() if with_shots is None else tuple(read_examples(with_shots)),
-            on_batch=lambda done, name=job.name: log.write(  # type: ignore[misc]
-                "measuring", name=name, done=done, total=len(held_out)
-            ),
+            on_batch=partial(_note, log, job.name, len(held_out)),
         )
         write_atomic(plan.folder / f"{job.name}.json", _RESULT.dump_json(result, indent=1))
         log.write("measured", name=job.name, accuracy=result.accuracy, seconds=result.seconds)
+
+
+def _note(log: RunLog, name: str, total: int, done: int) -> None:
+    log.write("measuring", name=name, done=done, total=total)
 
 
 def read_measurement(path: Path) -> EvaluationResult:

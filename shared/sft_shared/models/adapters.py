@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as write_tensors
 
 from sft_shared.errors import ModelError
 from sft_shared.files import write_atomic
@@ -25,7 +26,7 @@ SETTINGS = "fedsft.json"  # the tuning settings and the base, so that the adapte
 def to_bytes(state: Mapping[str, torch.Tensor]) -> bytes:
     """The state as a safetensors file; equal states give equal bytes."""
     tensors = {name: state[name].detach().to("cpu", torch.float32).contiguous() for name in sorted(state)}
-    return safetensors.torch.save(tensors, metadata={"format": "pt"})
+    return write_tensors(tensors, metadata={"format": "pt"})
 
 
 def from_bytes(data: bytes, *, expected: Mapping[str, tuple[int, ...]] | None = None) -> AdapterState:
@@ -34,7 +35,7 @@ def from_bytes(data: bytes, *, expected: Mapping[str, tuple[int, ...]] | None = 
     Raises ModelError if it is not safetensors, not fp32, not finite, or not of the ``expected`` shapes.
     """
     try:
-        state = safetensors.torch.load(data)
+        state = read_tensors(data)
     except (SafetensorError, ValueError, KeyError, OverflowError) as error:
         raise ModelError(f"the adapter is not a safetensors file: {error}. Export it again.") from None
     for name, tensor in state.items():

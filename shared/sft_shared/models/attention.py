@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 from sft_shared.errors import ModelError
+from sft_shared.models.autograd import apply
 
 IMPLEMENTATION = "fedsft_packed"
 MAX_PLAIN_TOKENS = 1024  # of a document; above, kept attention weights cost too much memory
@@ -25,7 +26,7 @@ BLOCK = 192  # queries computed at a time: what comes after them is not computed
 
 
 def packed_attention(
-    module: torch.nn.Module,
+    module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -48,7 +49,7 @@ def packed_attention(
     lengths = (shared_prefix, *document_lengths) if shared_prefix else tuple(document_lengths)
     longest = shared_prefix + max(document_lengths)
     if learned_prefix is not None:
-        learned = learned_prefix[module.layer_idx].to(key.dtype)  # type: ignore[index]
+        learned = learned_prefix[module.layer_idx].to(key.dtype)
         key, value = torch.cat([learned[0], key], 2), torch.cat([learned[1], value], 2)
         longest += learned.shape[3]
     window = options.get("sliding_window")
@@ -68,7 +69,7 @@ def packed_attention(
     plain = tuple(document for document in layout if document.visible + document.length <= limit)
     if not plain:
         return _by_kernel(query, key, value, scale, layout), None
-    output = _PlainAttention.apply(query, key, value, scale, plain)  # type: ignore[no-untyped-call]
+    output = apply(_PlainAttention, query, key, value, scale, plain)
     if len(plain) < len(layout):
         output = torch.cat(
             [

@@ -47,7 +47,7 @@ def decode_attention(
     return mixed.reshape(rows, 1, heads, value.shape[-1]), None
 
 
-class _Buffer(DynamicLayer):  # type: ignore[misc]
+class _Buffer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
     """One layer's keys and values [n, K, capacity, D], written in place; the first ``used`` columns count."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, *, used: int) -> None:

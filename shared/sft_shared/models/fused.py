@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from sft_shared.models.autograd import apply
 from sft_shared.models.lora import ADAPTER
 
 Gradients = tuple[torch.Tensor | None, ...]
@@ -112,10 +113,7 @@ class _SwiGlu(torch.autograd.Function):
 
 def _lora_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     base, down, up = layer.base_layer, layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
-    output: torch.Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
-        x, base.weight, base.bias, down.weight, up.weight, layer.scaling[ADAPTER]
-    )
-    return output
+    return apply(_LoraLinear, x, base.weight, base.bias, down.weight, up.weight, layer.scaling[ADAPTER])
 
 
 def _dora_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
@@ -125,9 +123,7 @@ def _dora_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     """
     base, magnitude = layer.base_layer, layer.lora_magnitude_vector[ADAPTER].weight
     down, up, scaling = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight, layer.scaling[ADAPTER]
-    turned: torch.Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
-        x, base.weight, None, down, up, scaling
-    )
+    turned = apply(_LoraLinear, x, base.weight, None, down, up, scaling)
     with torch.no_grad():
         across = torch.mm(base.weight, down.t().to(base.weight.dtype)).float()
         squares = torch.linalg.vector_norm(base.weight, dim=1, dtype=torch.float32).square_()
@@ -138,14 +134,11 @@ def _dora_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 def _norm_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    output: torch.Tensor = _RmsNorm.apply(  # type: ignore[no-untyped-call]
-        x, layer.weight, layer.variance_epsilon
-    )
-    return output
+    return apply(_RmsNorm, x, layer.weight, layer.variance_epsilon)
 
 
 def _mlp_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    gated = _SwiGlu.apply(layer.gate_proj(x), layer.up_proj(x))  # type: ignore[no-untyped-call]
+    gated = apply(_SwiGlu, layer.gate_proj(x), layer.up_proj(x))
     output: torch.Tensor = layer.down_proj(gated)
     return output
 

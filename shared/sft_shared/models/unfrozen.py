@@ -20,7 +20,7 @@ def unfreeze(
     """
     parameters: dict[str, nn.Parameter] = {}
     live: dict[str, nn.Parameter] = {}
-    before: list[tuple[nn.Module, str, nn.Parameter]] = []
+    before: list[tuple[nn.Module, str, nn.Parameter | None]] = []
     for name, spots in places.items():
         master = nn.Parameter(state[name].to(base.device, torch.float32, copy=True))
         parameters[name] = master
@@ -28,7 +28,7 @@ def unfreeze(
         if base.dtype != torch.float32:
             seen = live[name] = nn.Parameter(master.detach().to(base.dtype))
         for module, attribute in spots:
-            before.append((module, attribute, module._parameters[attribute]))  # type: ignore[arg-type]
+            before.append((module, attribute, module._parameters[attribute]))
             module._parameters[attribute] = seen
 
     def restore() -> None:

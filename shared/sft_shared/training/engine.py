@@ -55,7 +55,7 @@ class Engine:
             shared = extra / self.processes.number
             loss = shared if loss is None else loss + shared
         if loss is not None:
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(self.scaler.scale(loss))
             self.tuned.collect_gradients()
         return 0.0 if total is None else float(total.detach())
 

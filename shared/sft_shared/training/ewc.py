@@ -110,7 +110,7 @@ def diagonal_fisher(
     sums = {name: torch.zeros_like(parameter) for name, parameter in tuned.parameters.items()}
     count = 0
     for item in items:
-        negative_log_likelihood(item).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(negative_log_likelihood(item))
         tuned.collect_gradients()
         for name, parameter in tuned.parameters.items():
             if parameter.grad is not None:

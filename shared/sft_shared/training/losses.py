@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from sft_shared.config import Settings
 from sft_shared.data.chat import IGNORED
+from sft_shared.models.autograd import apply
 
 CHUNK = 256  # rows of logits in memory at a time
 
@@ -104,10 +105,7 @@ def supervised_loss(
     [V] are the output embedding, which gets a gradient if it requires one. ``weights`` [T] multiply the
     tokens' losses. At least one target must be supervised.
     """
-    total: torch.Tensor = _LinearLoss.apply(  # type: ignore[no-untyped-call]
-        hidden, targets, head, bias, loss, weights
-    )
-    return total
+    return apply(_LinearLoss, hidden, targets, head, bias, loss, weights)
 
 
 @torch.no_grad()

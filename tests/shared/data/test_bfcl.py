@@ -142,7 +142,7 @@ def test_damaged_data_names_the_file(installed: Path) -> None:
 def test_an_unknown_category_lists_the_known(installed: Path) -> None:
     """Multi-turn and irrelevance questions have no single right call, so they cannot be asked for."""
     with pytest.raises(DataError, match=r"no category 'web_search'.*live_simple"):
-        read_bfcl(["web_search"])  # type: ignore[list-item]
+        read_bfcl(["web_search"])
 
 
 def _is_installed() -> bool:

@@ -63,7 +63,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 
 def run(base: Base, examples: list[Example], *, state: object = None, **changes: object) -> EvaluationResult:
     arguments = {"tuning": LORA, "data": DATA, "settings": SETTINGS, **changes}
-    return evaluate(base, state, examples, **arguments)  # type: ignore[arg-type]
+    return evaluate(base, state, examples, **arguments)
 
 
 @pytest.mark.parametrize(

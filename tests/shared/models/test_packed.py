@@ -191,7 +191,7 @@ def packed_loss(tuned: Tuned, batch: FlatBatch, *, checkpointing: bool = False) 
         loss = torch.nn.functional.cross_entropy(
             network.logits(hidden), batch.targets, ignore_index=IGNORED, reduction="sum"
         )
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     return loss.detach()
 
 
@@ -203,7 +203,7 @@ def plain_loss(model: Any, rows: list[Row]) -> torch.Tensor:
         loss = torch.nn.functional.cross_entropy(
             logits[:-1], torch.tensor(row.labels[1:]), ignore_index=IGNORED, reduction="sum"
         )
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += loss.detach()
     return total
 

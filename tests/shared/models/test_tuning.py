@@ -45,7 +45,7 @@ def one_step(tuned: Any, *, checkpointing: bool = False) -> None:
         hidden = network.hidden(
             torch.tensor([IDS]), position_ids=torch.arange(len(IDS))[None], lengths=(len(IDS),), prefix=0
         )
-        torch.logsumexp(network.logits(hidden).float(), -1).sum().backward()  # type: ignore[no-untyped-call]
+        torch.logsumexp(network.logits(hidden).float(), -1).sum().backward()
     tuned.collect_gradients()
     with torch.no_grad():
         for parameter in tuned.parameters.values():

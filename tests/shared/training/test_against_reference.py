@@ -104,7 +104,7 @@ def mean_loss(network: PackedModel, hidden: torch.Tensor, batch: FlatBatch) -> t
 
 
 def _gradients(tuned: Tuned, loss: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     gradients = {}
     for name, parameter in tuned.parameters.items():
         assert parameter.grad is not None
