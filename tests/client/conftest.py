@@ -6,12 +6,13 @@ import datetime
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,19 +20,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sft_client.config import ClientConfig
+from sft_client.dataset import Dataset
 from sft_client.keys import init_keys
-from sft_client.node import Node, OnStep, open_node
+from sft_client.node import Node, OnStep, Refusal, open_node
 from sft_client.orders import Order
 from sft_shared.config import load_yaml
+from sft_shared.data.chat import Row
 from sft_shared.models.adapters import to_bytes
 from sft_shared.models.load import Base, load_base
 from sft_shared.models.tiny import make_tiny_model
+from sft_shared.models.tuned import AdapterState
 from sft_shared.recipe import Recipe
+from sft_shared.training.ewc import EwcState
+from sft_shared.training.loop import TrainingResult, train
 from sft_shared.training.records import StepRecord
 from sft_shared.wire import adapter_pb2
 from sft_shared.wire.cards import FederationCard, card_text
-from sft_shared.wire.codec import ENCODINGS, PROTOCOL, EncodingName
-from sft_shared.wire.sign import SigningKey, sign
+from sft_shared.wire.codec import ENCODINGS, PROTOCOL, EncodingName, decode_tensors, parse
+from sft_shared.wire.sign import SigningKey, VerifyKey, open_signed, sign
 
 FEDERATION = "clinics"
 WORDS = ("red", "blue", "green", "one", "two", "three", "four")
@@ -202,6 +208,46 @@ class Home:
                 on_step(order, record)
 
         return open_node(self.config, say=self.said.append, on_step=note)
+
+    def opened(self, update: bytes | Refusal) -> adapter_pb2.AdapterUpdate:
+        """The update, verified with the key on the node's card."""
+        assert isinstance(update, bytes), update
+        card = self.config.layout.card.read_text(encoding="utf-8")
+        key = VerifyKey.from_text(card.split('"sign_key": "')[1].split('"')[0])
+        body = open_signed(update, context="update", key=key, signer="site-a", max_bytes=1 << 20)
+        return parse(adapter_pb2.AdapterUpdate, body, max_bytes=1 << 20)
+
+    def by_hand(
+        self,
+        recipe: Recipe,
+        parent: AdapterState,
+        *,
+        cycle: int = 1,
+        general: Sequence[Row] = (),
+        ewc: EwcState | None = None,
+    ) -> TrainingResult:
+        """What training by hand on the node's rows gives."""
+        rows = Dataset(self.data).rows(self.base, recipe.data)
+        return train(
+            self.base,
+            parent,
+            rows.train,
+            tuning=recipe.tuning,
+            settings=recipe.training,
+            cycle=cycle,
+            general=general,
+            held_out=rows.held_out,
+            ewc=ewc,
+        )
+
+    def require_delta(
+        self, update: adapter_pb2.AdapterUpdate, result: TrainingResult, parent: AdapterState
+    ) -> None:
+        """The update's tensors are ``result`` minus ``parent``, bit for bit."""
+        shapes = self.recipe().tuning.shapes(self.base)
+        delta = decode_tensors(update.tensors_zstd, raw_bytes=update.tensors_bytes, expected=shapes)
+        assert any(bool(tensor.any()) for tensor in delta.values())
+        assert all(torch.equal(delta[name], result.state[name] - parent[name]) for name in shapes)
 
     def write_card(self, path: str, **changes: Any) -> None:
         """A federation card that differs from this home's in ``changes``."""

@@ -4,75 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from pydantic import TypeAdapter
 
-from sft_client.dataset import Dataset
-from sft_client.ewc_history import EwcHistory
 from sft_client.node import Node, Refusal, Stopped
 from sft_client.orders import Order
-from sft_shared.data.chat import Row
-from sft_shared.models.adapters import from_bytes, to_bytes
+from sft_shared.models.adapters import from_bytes
 from sft_shared.models.load import load_base
-from sft_shared.models.tuned import AdapterState
-from sft_shared.models.tuning import LoraSettings, TuningSettings
-from sft_shared.recipe import Recipe
+from sft_shared.models.tuning import LoraSettings
 from sft_shared.runlog import read_run_log
-from sft_shared.training.ewc import EwcState
-from sft_shared.training.loop import TrainingResult, train
+from sft_shared.training.loop import TrainingResult
 from sft_shared.training.records import StepRecord
 from sft_shared.wire import adapter_pb2
-from sft_shared.wire.codec import PROTOCOL, decode_tensors, parse
-from sft_shared.wire.sign import SigningKey, VerifyKey, open_signed
-
-
-def opened(home: Any, update: bytes | Refusal) -> adapter_pb2.AdapterUpdate:
-    """The update, verified with the key on the node's card."""
-    assert isinstance(update, bytes), update
-    card = home.config.layout.card.read_text(encoding="utf-8")
-    key = VerifyKey.from_text(card.split('"sign_key": "')[1].split('"')[0])
-    body = open_signed(update, context="update", key=key, signer="site-a", max_bytes=1 << 20)
-    return parse(adapter_pb2.AdapterUpdate, body, max_bytes=1 << 20)
-
-
-def by_hand(
-    home: Any,
-    recipe: Recipe,
-    parent: AdapterState,
-    *,
-    cycle: int = 1,
-    general: Sequence[Row] = (),
-    ewc: EwcState | None = None,
-) -> TrainingResult:
-    """What training by hand on the node's rows gives."""
-    rows = Dataset(home.data).rows(home.base, recipe.data)
-    return train(
-        home.base,
-        parent,
-        rows.train,
-        tuning=recipe.tuning,
-        settings=recipe.training,
-        cycle=cycle,
-        general=general,
-        held_out=rows.held_out,
-        ewc=ewc,
-    )
+from sft_shared.wire.codec import PROTOCOL, decode_tensors
+from sft_shared.wire.sign import SigningKey, open_signed
 
 
 def trained(home: Any) -> TrainingResult:
     """What training by hand for the home's usual order gives."""
-    return by_hand(home, home.recipe(), from_bytes(home.parent()))
+    return home.by_hand(home.recipe(), from_bytes(home.parent()))
 
 
 def test_an_update_is_signed_by_the_node_and_answers_the_order(home: Any) -> None:
     """Its signature holds under the card's key; order, base, tuning and number of examples are stated."""
     order = home.order()
-    update = opened(home, home.open().handle(order, home.parent()))
+    update = home.opened(home.open().handle(order, home.parent()))
     body = open_signed(order, context="order", key=home.order_key.public, signer="clinics", max_bytes=1 << 20)
     assert update.protocol == PROTOCOL
     assert update.order_sha256.hex() == _sha256(body)
@@ -85,7 +45,7 @@ def test_an_update_is_signed_by_the_node_and_answers_the_order(home: Any) -> Non
 
 def test_the_delta_is_what_training_changed(home: Any) -> None:
     """In fp32 the decoded tensors are, bit for bit, the trained adapter minus its parent."""
-    update = opened(home, home.open().handle(home.order(), home.parent()))
+    update = home.opened(home.open().handle(home.order(), home.parent()))
     shapes = home.recipe().tuning.shapes(home.base)
     delta = decode_tensors(update.tensors_zstd, raw_bytes=update.tensors_bytes, expected=shapes)
     new, parent = trained(home).state, from_bytes(home.parent())
@@ -99,7 +59,7 @@ def test_the_delta_comes_in_the_encoding_that_the_order_names(home: Any) -> None
     sizes, deltas = {}, {}
     for encoding in ("fp32", "int8"):
         reply = home.open().handle(home.order(encoding=encoding), home.parent())
-        update = opened(home, reply)
+        update = home.opened(reply)
         shapes = home.recipe().tuning.shapes(home.base)
         sizes[encoding] = len(update.tensors_zstd)
         deltas[encoding] = decode_tensors(
@@ -149,7 +109,7 @@ def test_a_damaged_update_in_the_outbox_is_not_sent(home: Any) -> None:
     data = bytearray(kept.read_bytes())
     data[len(data) // 2] ^= 1
     kept.write_bytes(data)
-    opened(home, home.open().handle(order, parent))
+    home.opened(home.open().handle(order, parent))
     assert len(home.steps) == 6
     assert any("damaged" in line for line in home.said)
 
@@ -253,7 +213,7 @@ def test_a_stopped_training_leaves_the_base_as_it_was(home: Any) -> None:
     order, parent = home.order(), home.parent()
     with pytest.raises(Stopped):
         home.open(stop).handle(order, parent)
-    update = opened(home, home.open().handle(order, parent))
+    update = home.opened(home.open().handle(order, parent))
     shapes = home.recipe().tuning.shapes(home.base)
     delta = decode_tensors(update.tensors_zstd, raw_bytes=update.tensors_bytes, expected=shapes)
     new, start = trained(home).state, from_bytes(parent)
@@ -266,131 +226,6 @@ def test_the_recipe_of_the_last_order_is_known_after_a_restart(home: Any) -> Non
     assert node.last_recipe() is None
     node.handle(home.order(), home.parent())
     assert home.open().last_recipe() == home.recipe()
-
-
-def test_examples_held_out_choose_the_state_and_are_not_trained_on(home: Any) -> None:
-    """The update is that of the best step on them, and states their loss."""
-    _hold_out(home, 2)
-    recipe = home.recipe(validation={"every": 1, "min_improvement": 20.0})  # so the first stays the best
-    update = opened(home, home.open().handle(home.order(recipe=recipe), home.parent()))
-    expected = by_hand(home, recipe, from_bytes(home.parent()))
-    assert (expected.best_step, expected.steps) == (1, 3)
-    assert update.num_examples == 4
-    assert update.metrics["held_out_loss"] == expected.held_out_loss
-    _is_delta(home, update, expected, from_bytes(home.parent()))
-
-
-def test_validation_without_held_out_examples_is_refused(home: Any) -> None:
-    """The server asks for what this node cannot do."""
-    answer = home.open().handle(home.order(recipe=home.recipe(validation={"every": 1})), home.parent())
-    assert isinstance(answer, Refusal)
-    assert answer.reason == "training"
-    assert "held out" in home.said[-1]
-
-
-def test_replay_without_general_examples_is_refused(home: Any) -> None:
-    """The operator is told which setting is missing, the server only that it is about the data."""
-    order = home.order(recipe=home.recipe(replay={"fraction": 0.5}))
-    answer = home.open().handle(order, home.parent())
-    assert isinstance(answer, Refusal)
-    assert answer.reason == "data"
-    assert "Set `replay` in the client's settings" in home.said[-1]
-    assert home.steps == []
-    for private in ("train.jsonl", str(home.folder), "example"):
-        assert private not in answer.to_json().decode()
-
-
-def test_general_examples_are_trained_on_too(home: Any) -> None:
-    """The update is, to the bit, that of a training with them; they are not counted as the node's own."""
-    general = home.folder / "general.jsonl"
-    lines = home.data.read_text(encoding="utf-8").replace("example-", "general-").replace("say", "tell")
-    general.write_text(lines, encoding="utf-8")
-    home.configure(replay="general.jsonl")
-    recipe = home.recipe(replay={"fraction": 0.5})
-    update = opened(home, home.open().handle(home.order(recipe=recipe), home.parent()))
-    rows = Dataset(general).rows(home.base, recipe.data).train
-    _is_delta(
-        home,
-        update,
-        by_hand(home, recipe, from_bytes(home.parent()), general=rows),
-        from_bytes(home.parent()),
-    )
-    assert update.num_examples == 3  # one of each batch of two, three times
-    plain = opened(home, home.open().handle(home.order(), home.parent()))
-    assert plain.tensors_zstd != update.tensors_zstd
-
-
-def test_a_later_cycle_starts_from_what_earlier_ones_found_important(home: Any) -> None:
-    """EWC: cycle 2 is pulled by cycle 1's state, also after a restart, and the same if trained again."""
-    recipe = home.recipe(ewc={"strength": 1e4, "fisher_examples": 4})
-    parent = from_bytes(home.parent())
-    first = by_hand(home, recipe, parent)
-    second = by_hand(home, recipe, first.state, cycle=2, ewc=first.ewc)
-    forgetful = by_hand(home, recipe, first.state, cycle=2)
-    assert to_bytes(second.state) != to_bytes(forgetful.state)
-
-    opened(home, home.open().handle(home.order(recipe=recipe), home.parent()))
-    middle = to_bytes(first.state)
-    orders = [home.order(recipe=recipe, parent=middle, cycle=2, nonce=nonce * 16) for nonce in (b"a", b"b")]
-    for order in orders:
-        update = opened(home, home.open().handle(order, middle))
-        _is_delta(home, update, second, first.state)
-    history = EwcHistory(home.config.layout.ewc)
-    for cycle, result in ((2, first), (3, second)):
-        kept = history.before(cycle)
-        assert kept is not None
-        assert result.ewc is not None
-        assert kept.to_bytes() == result.ewc.to_bytes()
-
-
-def test_a_stage_of_the_recipe_is_what_the_node_trains_on(home: Any) -> None:
-    """A node with nothing for the order's stage refuses, without a word on its examples."""
-    values = home.recipe().model_dump(mode="json")
-    recipe = type(home.recipe()).model_validate({**values, "stages": [{"kind": "selection"}]})
-    answer = home.open().handle(home.order(recipe=recipe), home.parent())
-    assert isinstance(answer, Refusal)
-    assert answer.reason == "data"
-    assert "none of the 6 examples has anything for the recipe's stage 'selection'" in home.said[-1]
-    assert "6" not in answer.message
-
-
-def test_a_node_killed_in_an_order_goes_on_from_its_checkpoint(home: Any) -> None:
-    """The same order gives, to the bit, the update of a node that was not; then the checkpoint is gone."""
-
-    def stop(order: Order, record: StepRecord) -> None:
-        if record.step == 3:
-            raise Stopped
-
-    recipe = home.recipe(steps=3, checkpoint_every=1)
-    order, checkpoint = home.order(recipe=recipe), home.config.layout.checkpoint
-    with pytest.raises(Stopped):
-        home.open(stop).handle(order, home.parent())
-    assert checkpoint.exists()
-    assert list(home.config.layout.outbox.iterdir()) == []
-    home.steps.clear()
-    update = opened(home, home.open().handle(order, home.parent()))
-    assert [record.step for record in home.steps] == [3]
-    assert any("going on after step 2" in line for line in home.said)
-    assert update.num_examples == 6  # also those of the steps before the kill
-    _is_delta(home, update, by_hand(home, recipe, from_bytes(home.parent())), from_bytes(home.parent()))
-    assert not checkpoint.exists()
-    assert len(list(home.config.layout.outbox.iterdir())) == 1
-
-
-def test_a_checkpoint_of_another_order_is_not_used(home: Any) -> None:
-    """An order with another parent begins at its first step."""
-
-    def stop(order: Order, record: StepRecord) -> None:
-        if record.step == 5:
-            raise Stopped
-
-    recipe, other = home.recipe(steps=8, checkpoint_every=2), home.parent(seed=1)
-    with pytest.raises(Stopped):
-        home.open(stop).handle(home.order(recipe=recipe), home.parent())
-    home.steps.clear()
-    update = opened(home, home.open().handle(home.order(recipe=recipe, parent=other), other))
-    assert len(home.steps) == 8
-    _is_delta(home, update, by_hand(home, recipe, from_bytes(other)), from_bytes(other))
 
 
 class _Raw:
@@ -416,45 +251,3 @@ def _flipped(order: bytes) -> bytes:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _hold_out(home: Any, number: int) -> None:
-    lines = home.data.read_text(encoding="utf-8").splitlines(keepends=True)
-    lines[:number] = [line.replace('"split": "train"', '"split": "held_out"') for line in lines[:number]]
-    home.data.write_text("".join(lines), encoding="utf-8")
-
-
-def _is_delta(
-    home: Any, update: adapter_pb2.AdapterUpdate, result: TrainingResult, parent: AdapterState
-) -> None:
-    """The update's tensors are ``result`` minus ``parent``, bit for bit."""
-    shapes = home.recipe().tuning.shapes(home.base)
-    delta = decode_tensors(update.tensors_zstd, raw_bytes=update.tensors_bytes, expected=shapes)
-    assert any(bool(tensor.any()) for tensor in delta.values())
-    assert all(torch.equal(delta[name], result.state[name] - parent[name]) for name in shapes)
-
-
-METHODS: dict[str, Any] = {
-    "full": {"kind": "full"},
-    "adapter": {"kind": "adapter", "width": 4, "placement": "houlsby"},
-    "prefix": {"kind": "prefix", "num_virtual_tokens": 3},
-    "dora": {"kind": "lora", "rank": 4, "dora": True},
-    "pissa": {"kind": "lora", "rank": 4, "init": "pissa"},
-    "head": {"kind": "lora", "rank": 4, "modules_to_save": ["lm_head"]},
-}
-
-
-@pytest.mark.parametrize("tuning", METHODS.values(), ids=METHODS.keys())
-def test_every_methods_update_is_the_delta_of_its_training(home: Any, tuning: dict[str, Any]) -> None:
-    """In fp32 to the bit, every tensor of it, under the tuning settings that the order asks for."""
-    recipe = Recipe.model_validate({**home.recipe().model_dump(), "tuning": tuning})
-    state = recipe.tuning.initial(home.base, seed=0)
-    parent = to_bytes(state)
-    update = opened(home, home.open().handle(home.order(recipe=recipe, parent=parent), parent))
-    delta = decode_tensors(
-        update.tensors_zstd, raw_bytes=update.tensors_bytes, expected=recipe.tuning.shapes(home.base)
-    )
-    expected = by_hand(home, recipe, state).state
-    assert all(torch.equal(delta[name], expected[name] - state[name]) for name in expected)
-    assert any(delta[name].any() for name in delta)
-    assert TypeAdapter(TuningSettings).validate_json(update.tuning) == recipe.tuning
