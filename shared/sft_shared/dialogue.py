@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from sft_shared.errors import DataError
 
@@ -103,6 +112,36 @@ class Provenance(_Record):
     source: str
     session: str
     split: Split = "train"
+    origin: str | None = None  # id of the example that this one was made from
+    steps: tuple[str, ...] = ()  # what was done to it, such as ``noise:pinyin:0.1``, in order
+
+
+class Entity(_Record):
+    """A labelled piece of a message: ``messages[message].content[start:end]`` is ``value``.
+
+    Offsets count code points from 0; ``end`` is behind the last one.
+    """
+
+    type: str = Field(min_length=1)
+    value: str = Field(min_length=1)
+    message: NonNegativeInt
+    start: NonNegativeInt
+    end: PositiveInt
+
+
+class Intent(_Record):
+    """What the user wants, who says so, and how sure they are."""
+
+    name: str = Field(min_length=1)
+    confidence: float = Field(ge=0, le=1)
+    by: str  # ``given``, ``rule:NAME`` or ``classifier``
+
+
+class Outcome(_Record):
+    """Whether the user was helped. Reasons are short codes, such as ``resolved`` or ``repeat_question``."""
+
+    success: bool
+    reasons: tuple[str, ...] = ()
 
 
 class Example(_Record):
@@ -113,7 +152,25 @@ class Example(_Record):
     tools: tuple[Tool, ...] = ()
     expected_calls: tuple[ExpectedCall, ...] = ()
     category: str = ""
+    intent: Intent | None = None
+    entities: tuple[Entity, ...] = ()
+    outcome: Outcome | None = None
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _entities_are_where_they_say(self) -> Example:
+        for index, entity in enumerate(self.entities):
+            if entity.message >= len(self.messages):
+                raise ValueError(
+                    f"entities.{index}: message {entity.message} of {len(self.messages)}; count from 0"
+                )
+            found = (self.messages[entity.message].content or "")[entity.start : entity.end]
+            if found != entity.value:
+                raise ValueError(
+                    f"entities.{index}: message {entity.message} does not hold its value at "
+                    f"{entity.start}:{entity.end}; count code points from 0"
+                )
+        return self
 
     @model_validator(mode="after")
     def _is_answered(self) -> Example:

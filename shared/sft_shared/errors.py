@@ -3,6 +3,7 @@
 FedsftError            anything a command answers with one line and exit code 2
 ├── ConfigError        a setting or a YAML file is wrong
 ├── DataError          a dataset or one of its lines is wrong
+│   └── LeakError      personal data is left in what was to be trained on
 ├── ModelError         a base model or an adapter is missing or does not fit
 ├── TrainingError      training cannot go on (a NaN loss, nothing to train on)
 ├── KeysError          a key or certificate is missing, damaged or not trusted
@@ -29,6 +30,10 @@ class ConfigError(FedsftError):
 
 class DataError(FedsftError):
     """A dataset or one of its lines is wrong."""
+
+
+class LeakError(DataError):
+    """Personal data is left in what was to be trained on; the message names its place, never its value."""
 
 
 class ModelError(FedsftError):

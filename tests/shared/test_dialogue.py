@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from sft_shared.dialogue import Example, Message, ToolCall, read_examples, write_examples
 from sft_shared.errors import DataError
@@ -101,3 +102,20 @@ def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
 def test_a_user_turn_without_content_is_refused() -> None:
     with pytest.raises(ValueError, match="needs content"):
         Message(role="user")
+
+
+def test_an_entity_must_stand_where_it_says() -> None:
+    """A label that no longer fits its text is an error, not a silent wrong label."""
+    values = {
+        "id": "a",
+        "messages": [{"role": "user", "content": "cancel 4711"}, {"role": "assistant", "content": "done"}],
+        "entities": [{"type": "order_id", "value": "4711", "message": 0, "start": 7, "end": 11}],
+        "provenance": {"source": "s", "session": "s"},
+    }
+    assert Example.model_validate(values).entities[0].value == "4711"
+    values["entities"] = [{"type": "order_id", "value": "4711", "message": 0, "start": 6, "end": 10}]
+    with pytest.raises(ValidationError, match="does not hold its value at 6:10"):
+        Example.model_validate(values)
+    values["entities"] = [{"type": "order_id", "value": "4711", "message": 2, "start": 7, "end": 11}]
+    with pytest.raises(ValidationError, match="message 2 of 2"):
+        Example.model_validate(values)
