@@ -23,11 +23,10 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from bench.study_data import tool_calls
-from bench.study_run import TUNING, Kept, Lab, finish, progress
+from bench.study_run import TUNING, Kept, Lab, run_study, study_parser
 from sft_shared.data.bfcl import BfclCategory
 from sft_shared.data.chat import DataSettings, tokenize_all
 from sft_shared.data.sampling import CurriculumSampling, SamplingSettings, ShuffledSampling
-from sft_shared.errors import FedsftError
 from sft_shared.models.load import ModelSettings, load_base
 from sft_shared.training.schedules import CosineSchedule
 from sft_shared.training.settings import TrainingSettings, ValidationSettings
@@ -46,15 +45,7 @@ ARMS: dict[str, SamplingSettings] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the study and report; returns the exit code."""
-    options = _options(arguments)
-    try:
-        summary = study(options)
-    except FedsftError as error:
-        progress.print(f"error: {error}", soft_wrap=True)
-        return error.exit_code
-    draw(summary, path=options.out.with_suffix(".png"))
-    finish(options.out, summary, table(summary))
-    return 0
+    return run_study(_options(arguments), study, table, draw=draw)
 
 
 def study(options: argparse.Namespace) -> dict[str, Any]:
@@ -126,7 +117,7 @@ def table(summary: dict[str, Any]) -> Table:
     return shown
 
 
-def draw(summary: dict[str, Any], *, path: Path) -> None:
+def draw(summary: dict[str, Any], path: Path) -> None:
     """Held-out loss over steps: the mean over seeds, and each seed thin."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -179,19 +170,14 @@ def _train(lab: Lab, options: argparse.Namespace, *, arm: str, seed: int) -> dic
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(prog="python -m bench.curriculum", description=__doc__.splitlines()[0])
+    parser = study_parser("curriculum", __doc__)
     add = parser.add_argument
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: %(default)s)")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="NAME", help="some of them only")
     add("--steps", type=int, default=20, help="steps of 4 examples (default: %(default)s)")
     add("--every", type=int, default=2, help="steps between two measurements (default: %(default)s)")
-    add("--learning-rate", type=float, default=2e-3, help="(default: %(default)s)")
     add("--slack", type=float, default=1.02, help="times the shuffled run's last loss (default: %(default)s)")
     add("--examples", type=int, default=160, help="to train on (default: %(default)s)")
     add("--held-out", type=int, default=10, help="examples (default: %(default)s)")
-    add("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
-    add("--out", type=Path, default=Path("runs/bench/curriculum.json"), help="(default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -20,11 +20,10 @@ from typing import Any
 from rich.table import Table
 
 from bench.study_data import split_by_class, tool_calls, topic_examples, topic_questions
-from bench.study_run import TUNING, Kept, Lab, finish, progress
+from bench.study_run import TUNING, Kept, Lab, run_study, study_parser
 from sft_shared.data.bfcl import BfclCategory
 from sft_shared.data.chat import DataSettings, tokenize_all
 from sft_shared.data.replay import ReplaySettings
-from sft_shared.errors import FedsftError
 from sft_shared.evaluation.suite import judge
 from sft_shared.models.adapters import load_adapter, save_adapter
 from sft_shared.models.load import ModelSettings, load_base
@@ -40,14 +39,7 @@ TRAIN_PER_TOPIC, TEST_PER_TOPIC = 14, 12
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the study and report; returns the exit code."""
-    options = _options(arguments)
-    try:
-        summary = study(options)
-    except FedsftError as error:
-        progress.print(f"error: {error}", soft_wrap=True)
-        return error.exit_code
-    finish(options.out, summary, table(summary))
-    return 0
+    return run_study(_options(arguments), study, table)
 
 
 def study(options: argparse.Namespace) -> dict[str, Any]:
@@ -177,19 +169,14 @@ def table(summary: dict[str, Any]) -> Table:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(prog="python -m bench.forgetting", description=__doc__.splitlines()[0])
+    parser = study_parser("forgetting", __doc__)
     add = parser.add_argument
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: %(default)s)")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="NAME", help="some of them only")
     add("--steps-a", type=int, default=80, help="steps of 4 examples on A (default: %(default)s)")
     add("--steps-b", type=int, default=50, help="steps of 4 examples on B (default: %(default)s)")
-    add("--learning-rate", type=float, default=2e-3, help="of both (default: %(default)s)")
     add("--ewc-strength", type=float, default=2000.0, help="lambda (default: %(default)s)")
     add("--replay", type=float, default=0.05, help="share of B's slots with A (default: %(default)s)")
     add("--questions", type=int, default=60, help="of A, held out (default: %(default)s)")
-    add("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
-    add("--out", type=Path, default=Path("runs/bench/forgetting.json"), help="(default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -14,17 +14,15 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from rich.table import Table
 
 from bench.study_data import split_by_class, topic_examples, topic_questions
-from bench.study_run import TUNING, Kept, Lab, finish, macro_recall, progress, recalls
+from bench.study_run import TUNING, Kept, Lab, macro_recall, recalls, run_study, study_parser
 from sft_shared.data.chat import DataSettings, tokenize_all
 from sft_shared.data.sampling import ClassWeightedSampling
-from sft_shared.errors import FedsftError
 from sft_shared.evaluation.compare import wilson_interval
 from sft_shared.models.load import ModelSettings, load_base
 from sft_shared.training.losses import FocalLoss
@@ -45,14 +43,7 @@ Counts = Mapping[str, Sequence[int]]  # class -> (right, asked)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the study and report; returns the exit code."""
-    options = _options(arguments)
-    try:
-        summary = study(options)
-    except FedsftError as error:
-        progress.print(f"error: {error}", soft_wrap=True)
-        return error.exit_code
-    finish(options.out, summary, table(summary))
-    return 0
+    return run_study(_options(arguments), study, table)
 
 
 def study(options: argparse.Namespace) -> dict[str, Any]:
@@ -145,15 +136,10 @@ def _train(lab: Lab, options: argparse.Namespace, *, arm: str, seed: int) -> dic
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(prog="python -m bench.longtail", description=__doc__.splitlines()[0])
+    parser = study_parser("longtail", __doc__)
     add = parser.add_argument
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: %(default)s)")
     add("--steps", type=int, default=24, help="steps of 8 examples (default: %(default)s)")
-    add("--learning-rate", type=float, default=2e-3, help="(default: %(default)s)")
     add("--rare-examples", type=int, default=6, help="of each rare topic (default: %(default)s)")
-    add("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
-    add("--out", type=Path, default=Path("runs/bench/longtail.json"), help="(default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from sft_shared.data.chat import DataSettings, Row, render_prompt
 from sft_shared.dialogue import Example
+from sft_shared.errors import FedsftError
 from sft_shared.files import write_atomic
 from sft_shared.models.generate import generate
 from sft_shared.models.load import Base
@@ -137,9 +139,38 @@ def macro_recall(counts: Mapping[str, Sequence[int]]) -> float:
     return sum(right / asked for right, asked in counts.values()) / len(counts)
 
 
-def finish(out: Path, summary: Mapping[str, Any], table: Table) -> None:
-    """Print the table, write the JSON to ``out`` and make it stdout's last line."""
+def study_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """The options that every study has; ``name`` is its module in bench/, ``doc`` that module's docstring."""
+    assert doc is not None
+    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=doc.splitlines()[0])
+    add = parser.add_argument
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: %(default)s)")
+    add("--learning-rate", type=float, default=2e-3, help="(default: %(default)s)")
+    add("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
+    add("--out", type=Path, default=Path(f"runs/bench/{name}.json"), help="(default: %(default)s)")
+    return parser
+
+
+def run_study(
+    options: argparse.Namespace,
+    study: Callable[[argparse.Namespace], dict[str, Any]],
+    table: Callable[[dict[str, Any]], Table],
+    *,
+    draw: Callable[[dict[str, Any], Path], None] | None = None,
+) -> int:
+    """Run ``study``, draw and print what it found; returns the exit code.
+
+    The result goes to ``options.out`` as JSON and is stdout's last line.
+    """
+    try:
+        summary = study(options)
+    except FedsftError as error:
+        progress.print(f"error: {error}", soft_wrap=True)
+        return error.exit_code
+    if draw is not None:
+        draw(summary, options.out.with_suffix(".png"))
     text = json.dumps(summary)
-    write_atomic(out, (text + "\n").encode())
-    Console().print(table)
+    write_atomic(options.out, (text + "\n").encode())
+    Console().print(table(summary))
     print(text, flush=True)
+    return 0
