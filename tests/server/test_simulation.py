@@ -68,7 +68,6 @@ def test_files_go_to_clients_in_their_order(tmp_path: Path) -> None:
 
 def test_bfcl_is_dealt_out_and_held_out_by_family(tmp_path: Path) -> None:
     """What measures the adapters is in no client's data."""
-    pytest.importorskip("bfcl_eval")
     shares, held_out = deal_out(_config(tmp_path, train={"bfcl": ["simple_python"], "num_held_out": 20}))
     assert len(held_out) > 10
     trained = {example.id for share in shares for example in share}

@@ -3,7 +3,6 @@
 import doctest
 import json
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -145,15 +144,6 @@ def test_an_unknown_category_lists_the_known(installed: Path) -> None:
         read_bfcl(["web_search"])
 
 
-def _is_installed() -> bool:
-    try:
-        distribution("bfcl-eval")
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not _is_installed(), reason="bfcl-eval is installed by make demo only")
 def test_every_real_answer_is_right_by_its_own_ground_truth() -> None:
     """Conversion and judge agree on all single-turn questions of the package."""
     categories = (
