@@ -54,7 +54,7 @@ bench-curriculum: .venv/.bench ## Easy examples first against shuffled: steps to
 
 test: .venv/.dev ## Lint, types, import rules and all quick tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/.dev .venv/.demo ## Checks on the real model
 	@$(BIN)/python -m pytest -m slow
