@@ -10,7 +10,7 @@ BFCL := bfcl-eval==2026.3.23
 # Questions by topic, for the studies of forgetting and rare classes.
 STUDY_DATA := chatterbot-corpus==1.3.3
 
-.PHONY: help demo bench-train bench-forgetting bench-longtail bench-curriculum test test-slow lint proto clean
+.PHONY: help demo bench-train bench-forgetting bench-longtail bench-curriculum bench-pii bench-prepare bench-dataroad bench-logtemplates test test-slow lint proto clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -48,6 +48,18 @@ bench-forgetting: .venv/.bench ## Learn A, then B: what is left of A, plain, wit
 
 bench-longtail: .venv/.bench ## Recall of rare classes: plain, resampled, focal loss
 	@$(BIN)/python -m bench.longtail $(BENCH_ARGS)
+
+bench-pii: .venv/.base ## Personal data found in Chinese and English: recall, precision, F2 by kind
+	@$(BIN)/python -m bench.pii $(BENCH_ARGS)
+
+bench-prepare: .venv/.base ## 1 GB of logs through prepare: speed, memory, kill -9 and on
+	@$(BIN)/python -m bench.prepare $(BENCH_ARGS)
+
+bench-dataroad: .venv/.bench ## With and without the pipeline: BENCH_ARGS="--bitext FOLDER", about 30 minutes
+	@$(BIN)/python -m bench.dataroad $(BENCH_ARGS)
+
+bench-logtemplates: .venv/.base ## Log templates against their labels: BENCH_ARGS="--labels FILE...", or generated
+	@$(BIN)/python -m bench.logtemplates $(BENCH_ARGS)
 
 bench-curriculum: .venv/.bench ## Easy examples first against shuffled: steps to the same held-out loss
 	@$(BIN)/python -m bench.curriculum $(BENCH_ARGS)

@@ -169,8 +169,13 @@ def run_study(
         return error.exit_code
     if draw is not None:
         draw(summary, options.out.with_suffix(".png"))
-    text = json.dumps(summary)
-    write_atomic(options.out, (text + "\n").encode())
-    Console().print(table(summary))
-    print(text, flush=True)
+    finish(options.out, summary, table(summary))
     return 0
+
+
+def finish(out: Path, summary: Mapping[str, Any], table: Table) -> None:
+    """Print the table, write the JSON to ``out`` and make it stdout's last line."""
+    text = json.dumps(summary)
+    write_atomic(out, (text + "\n").encode())
+    Console().print(table)
+    print(text, flush=True)

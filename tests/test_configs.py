@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 
 from sft_client.config import ClientConfig
+from sft_client.generation import GenerateSettings
 from sft_server.config import ServerConfig, SimulationConfig
 from sft_server.demo.config import DemoConfig
 from sft_shared.config import Settings, load_yaml
+from sft_shared.data.finance.compliance import ComplianceFile
+from sft_shared.data.operations.diagnosis import PatternTable
+from sft_shared.data.operations.incidents import IncidentFile
+from sft_shared.data.prepare.settings import PrepareSettings
+from sft_shared.data.synthesis.rules import Schema
+from sft_shared.data.synthesis.template_file import TemplateFile
+from sft_shared.data.synthesis.triple_questions import Phrasings
+from sft_shared.data.toolcalls.scenarios import ScenarioFile
+from sft_shared.dialogue import read_examples
 from sft_shared.recipe import Recipe
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -18,6 +28,14 @@ KINDS: dict[str, type[Settings]] = {
     "client.yaml": ClientConfig,
     "simulation.yaml": SimulationConfig,
     "demo.yaml": DemoConfig,
+    "tools.yaml": ScenarioFile,
+    "prepare.yaml": PrepareSettings,
+    "customer_service.yaml": TemplateFile,
+    "relations.yaml": Phrasings,
+    "generate.yaml": GenerateSettings,
+    "compliance.yaml": ComplianceFile,
+    "incidents.yaml": IncidentFile,
+    "log_patterns.yaml": PatternTable,
 }
 
 
@@ -30,6 +48,14 @@ def test_a_shipped_config_loads_and_names_a_recipe_that_loads(path: Path) -> Non
     recipe = getattr(settings, "recipe", None)
     if recipe is not None:
         load_yaml(recipe, Recipe)
+
+
+def test_the_seeds_of_generation_have_the_intents_that_its_rules_name() -> None:
+    settings = load_yaml(CONFIGS / "synthesis" / "generate.yaml", GenerateSettings)
+    intents = {example.intent.name for example in read_examples(settings.seeds) if example.intent}
+    schemas = [rule.parameters for rule in settings.rules if isinstance(rule, Schema)]
+    assert schemas
+    assert all(set(each) <= intents for each in schemas)
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "launch").iterdir()), ids=lambda path: path.name)

@@ -139,6 +139,22 @@ def train(
 
 @app.command()
 @_one_line_errors
+def prepare(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="What to make of which logs (YAML).", metavar="FILE")
+    ],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes, in place of the setting; the result is the same.")
+    ] = None,
+) -> None:
+    """Make clean examples of raw logs. Stopped or killed, it goes on where it was."""
+    from sft_client.prepare import prepare_from
+
+    prepare_from(config, workers=workers)
+
+
+@app.command()
+@_one_line_errors
 def merge(
     adapter: Annotated[Path, typer.Argument(help="Folder of a saved adapter.", metavar="FOLDER")],
     out: Annotated[Path, typer.Option(help="Folder of the merged model.", metavar="FOLDER")],
@@ -173,6 +189,51 @@ def methods(
     rows = measure_methods(model, steps=steps, batch_size=batch_size, out=out, say=screen.say)
     show_methods(screen.console, rows, model=model)
     screen.say(f"written to {out}")
+
+
+@app.command()
+@_one_line_errors
+def profile(
+    data: Annotated[
+        list[Path], typer.Argument(help="Datasets: .jsonl, .json, .csv or .tsv.", metavar="DATA...")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of profile.json, .png and .html.", metavar="FOLDER")],
+    held_out: Annotated[
+        list[Path] | None, typer.Option(help="A dataset that is held out; may be given several times.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="auto, or the name of a format.")] = "auto",
+    category_field: Annotated[
+        str | None, typer.Option(help="Field of the records that names their class.")
+    ] = None,
+) -> None:
+    """Show what a dataset is made of: classes, languages, lengths, duplicates, and what to do about it."""
+    from rich.console import Console
+
+    from sft_client.profile import format_name, profile_files, show_profile
+
+    result = profile_files(
+        data,
+        held_out=held_out or [],
+        form=format_name(form),
+        category_field=category_field,
+        out=out,
+    )
+    show_profile(Console(highlight=False), result)
+
+
+@app.command()
+@_one_line_errors
+def generate(
+    config: Annotated[Path, typer.Option("--config", "-c", help="What to write, and by which rules (YAML).")],
+    out: Annotated[Path, typer.Option(help="The examples; rejected.jsonl goes beside it.", metavar="FILE")],
+) -> None:
+    """Let a model write examples after seeds; a rule engine refuses what does not fit, each with its rule."""
+    from sft_client.generation import GenerateSettings, generate_examples
+
+    counts = generate_examples(load_yaml(config, GenerateSettings), out=out)
+    for name, count in sorted(counts.items(), key=lambda item: (item[0] != "kept", -item[1])):
+        typer.echo(f"{count:6,} {name}")
+    typer.echo(f"written to {out}")
 
 
 def main() -> None:

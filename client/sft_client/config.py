@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sft_shared.config import LocalPath, Settings
 from sft_shared.wire.cards import NodeName
+
+LeakGate = Literal["stop", "off"]
+"""``stop``: a file in which personal data is left is not trained on; ``off``: nobody looks."""
 
 
 class ClientConfig(Settings):
@@ -18,10 +22,16 @@ class ClientConfig(Settings):
     federation: LocalPath  # federation.json, from the server's operator
     train: LocalPath  # JSONL of examples; read anew for every order, never sent
     replay: LocalPath | None = None  # JSONL of general examples, for recipes with training.replay; never sent
+    leak_gate: LeakGate = "stop"  # of both files
     runtime_port: int = Field(default=0, ge=0, le=65535)  # of the SuperNode, on loopback; 0 picks a free one
     recipe: LocalPath | None = (
         None  # for `sft-client train`; `start` loads its base model ahead of the first order
     )
+
+    @field_validator("leak_gate", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML 1.1 reads a bare off as false
 
     @property
     def layout(self) -> Layout:

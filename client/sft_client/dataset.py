@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sft_client.config import ClientConfig
+from sft_client.config import ClientConfig, LeakGate
 from sft_shared.data.chat import DataSettings, Row, tokenize_all
+from sft_shared.data.desensitise.gate import require_clean
+from sft_shared.data.desensitise.spans import Kind
 from sft_shared.data.stages import StageSettings, views
 from sft_shared.dialogue import Example, read_examples
-from sft_shared.errors import DataError
+from sft_shared.errors import DataError, LeakError
 from sft_shared.models.load import Base
 from sft_shared.recipe import Recipe
 
@@ -23,6 +25,15 @@ class Snapshot:
     sha256: str
     examples: tuple[Example, ...]
     held_out: tuple[Example, ...]
+    suspects: Mapping[Kind, int]  # what the leak gate found that may be personal data; none with the gate off
+
+    @property
+    def doubts(self) -> str:
+        """The suspects in words; empty if there are none."""
+        if not self.suspects:
+            return ""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.suspects.items()))
+        return f"the leak gate let pass what may be personal data: {kinds}. Look at the file if this is news"
 
 
 @dataclass(frozen=True)
@@ -38,20 +49,26 @@ class Rows:
 class Dataset:
     """A JSONL file of examples that may be replaced between orders."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, leak_gate: LeakGate = "stop") -> None:
         self.path = path
+        self._leak_gate = leak_gate
         self._snapshot: Snapshot | None = None
+        self._leak: tuple[str, str] | None = None  # hash of the last file that was stopped, and why
         self._rows: tuple[tuple[str, str, DataSettings, StageSettings | None], Rows] | None = None
 
     def read(self) -> Snapshot:
-        """The examples as they are now; an unchanged file is not parsed again.
+        """The examples as they are now; an unchanged file is neither parsed nor looked through again.
 
         Examples of the split ``held_out`` are never trained on. Raises DataError for a file that is missing,
-        empty or has a wrong line, and for one in which every example is held out.
+        empty or has a wrong line, and for one in which every example is held out; LeakError for one in which
+        the leak gate finds personal data.
         """
         digest = self._sha256()
+        if self._leak is not None and self._leak[0] == digest:
+            raise LeakError(self._leak[1])
         if self._snapshot is None or self._snapshot.sha256 != digest:
             examples = tuple(read_examples(self.path))
+            suspects = self._suspects(examples, digest)
             train = tuple(example for example in examples if example.provenance.split == "train")
             if not train:
                 raise DataError(
@@ -59,7 +76,7 @@ class Dataset:
                     "Give at least one of the split 'train'."
                 )
             held_out = tuple(example for example in examples if example.provenance.split == "held_out")
-            self._snapshot = Snapshot(digest, train, held_out)
+            self._snapshot = Snapshot(digest, train, held_out, suspects)
         return self._snapshot
 
     def rows(self, base: Base, settings: DataSettings, stage: StageSettings | None = None) -> Rows:
@@ -112,6 +129,15 @@ class Dataset:
             num_other_stages=len(snapshot.examples) - len(train),
         )
 
+    def _suspects(self, examples: Sequence[Example], digest: str) -> Mapping[Kind, int]:
+        if self._leak_gate == "off":
+            return {}
+        try:
+            return require_clean(examples, self.path)
+        except LeakError as error:
+            self._leak = (digest, str(error))
+            raise
+
     def _sha256(self) -> str:
         try:
             with self.path.open("rb") as file:
@@ -137,8 +163,9 @@ class Library:
     """The files that a node trains on: its own examples, and the general ones that it replays."""
 
     def __init__(self, config: ClientConfig) -> None:
-        self.own = Dataset(config.train)
-        self.general = None if config.replay is None else Dataset(config.replay)
+        gate = config.leak_gate
+        self.own = Dataset(config.train, leak_gate=gate)
+        self.general = None if config.replay is None else Dataset(config.replay, leak_gate=gate)
 
     def material(self, base: Base, recipe: Recipe, *, cycle: int) -> Material:
         """The rows for ``cycle`` of ``recipe``. Raises DataError as `Dataset.rows`.

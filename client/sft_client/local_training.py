@@ -110,6 +110,8 @@ def train_locally(
     library.own.require_stages(reached, measured=recipe.stages)
     if processes.is_first:
         reports.say(f"{len(snapshot.examples)} examples in {library.own.path}")
+        if snapshot.doubts:
+            reports.say(snapshot.doubts)
         reports.say(f"loading base model {recipe.model.name}")
     base = load_base(recipe.model)
     material = library.material(base, recipe, cycle=1)

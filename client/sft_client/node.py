@@ -17,7 +17,15 @@ from sft_client.ewc_history import EwcHistory
 from sft_client.keys import load_keys
 from sft_client.orders import Order, open_order
 from sft_client.outbox import Outbox
-from sft_shared.errors import DataError, FedsftError, ModelError, OrderRefused, TrainingError, WireError
+from sft_shared.errors import (
+    DataError,
+    FedsftError,
+    LeakError,
+    ModelError,
+    OrderRefused,
+    TrainingError,
+    WireError,
+)
 from sft_shared.files import write_atomic
 from sft_shared.models.adapters import from_bytes, subtract
 from sft_shared.models.load import Base, load_base
@@ -54,7 +62,7 @@ class Refusal:
 def open_node(config: ClientConfig, *, say: Say = lambda text: None, on_step: OnStep | None = None) -> Node:
     """The node of ``config``, ready for orders: keys, federation card and dataset are read and checked.
 
-    Raises KeysError, DataError or StoreError. The base model is not loaded yet.
+    Raises KeysError, DataError, LeakError or StoreError. The base model is not loaded yet.
     """
     node = Node(
         config,
@@ -251,7 +259,12 @@ class Node:
         return Refusal(reason, sent)
 
 
-_REASONS: dict[type[FedsftError], str] = {ModelError: "model", DataError: "data", TrainingError: "training"}
+_REASONS: dict[type[FedsftError], str] = {
+    ModelError: "model",
+    DataError: "data",
+    LeakError: "leak",
+    TrainingError: "training",
+}
 
 
 def _metrics(result: TrainingResult) -> dict[str, float]:

@@ -134,6 +134,8 @@ def _introduce(node: Node, screen: Screen) -> None:
         f"node {node.name} of federation {node.federation.name}: {len(snapshot.examples)} examples in "
         f"{node.library.own.path}{apart}"
     )
+    if snapshot.doubts:
+        screen.say(snapshot.doubts)
 
 
 def _on_step(stop: threading.Event, screen: Screen) -> Callable[[Order, StepRecord], None]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 
 from sft_server.aggregation.fedavg import FedAvg
 from sft_shared.config import LocalPath, Settings
 from sft_shared.data.bfcl import BfclCategory
+from sft_shared.data.skew import PartitionSettings
 from sft_shared.wire.cards import Address, NodeName, split_address
 from sft_shared.wire.codec import EncodingName
 
@@ -69,10 +70,14 @@ class ServerConfig(Settings):
 
 
 class Partition(Settings):
-    """One file of examples, dealt out to the clients by a seeded shuffle, as evenly as it goes."""
+    """One file of examples, dealt out to the clients by a seeded shuffle, as evenly as it goes.
+
+    ``partition`` deals it out with a chosen skew instead, sessions whole, by a seed of its own.
+    """
 
     file: LocalPath
     seed: int = 0
+    partition: PartitionSettings | None = None
 
 
 class BfclPartition(Settings):
@@ -83,7 +88,23 @@ class BfclPartition(Settings):
 
     bfcl: Annotated[tuple[BfclCategory, ...], Field(min_length=1)]
     num_held_out: NonNegativeInt = 0
-    seed: int = 0
+    seed: int = 0  # of the split, and of the shuffle where there is no partition
+    partition: PartitionSettings | None = None
+
+
+def _form(train: object) -> str:
+    if isinstance(train, BfclPartition) or (isinstance(train, dict) and "bfcl" in train):
+        return "BfclPartition"
+    return "Partition" if isinstance(train, dict | Partition) else "files"
+
+
+Train = Annotated[
+    Annotated[Partition, Tag("Partition")]
+    | Annotated[BfclPartition, Tag("BfclPartition")]
+    | Annotated[tuple[LocalPath, ...], Field(min_length=1), Tag("files")],
+    Discriminator(_form),
+]
+"""Where the clients' examples come from: one file or BFCL, dealt out, or one file a client."""
 
 
 class SimulationConfig(Settings):
@@ -94,9 +115,7 @@ class SimulationConfig(Settings):
     gpus_per_client: float = Field(default=0.0, ge=0)
     num_cycles: PositiveInt
     recipe: LocalPath
-    train: (
-        Partition | BfclPartition | Annotated[tuple[LocalPath, ...], Field(min_length=1)]
-    )  # files: one a client
+    train: Train
     held_out: LocalPath | None = None
     out: LocalPath  # the server's state folder; a second run carries on from it
     deadline_s: PositiveFloat = 86_400.0

@@ -119,6 +119,12 @@ class Display:
         self.say(f"[yellow]cycle {fields['cycle']}[/yellow]: abandoned: {fields['reason']}")
         self.doing("waiting for the next cycle")
 
+    def _held_out_left_out(self, fields: dict[str, Any]) -> None:
+        self.say(
+            f"  {fields['num_examples']} held-out examples of the training files train nobody and measure "
+            "nothing: `held_out` names others, or they have no expected_calls"
+        )
+
     def _superlink_ready(self, fields: dict[str, Any]) -> None:
         self.say(f"listening on {fields['address']} (gRPC, TLS); {fields['num_nodes']} nodes registered")
         self.doing("waiting for nodes")

@@ -9,6 +9,7 @@ import random
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from flwr.simulation import run_simulation
 from rich.console import Console
 
 from sft_server.app import make_server_app
-from sft_server.config import Partition, SimulationConfig
+from sft_server.config import BfclPartition, Partition, SimulationConfig
 from sft_server.console import Display, cycle_table, log_to_file, make_emit
 from sft_server.cycle import CycleRunner
 from sft_server.keys import init_keys, load_keys
@@ -32,6 +33,7 @@ from sft_server.signals import stop_on_signals
 from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.data.bfcl import read_bfcl
+from sft_shared.data.holdings import holdings, write_holdings
 from sft_shared.data.partition import split_held_out
 from sft_shared.dialogue import Example, read_examples, write_examples
 from sft_shared.errors import AggregationError, ConfigError, DataError
@@ -56,7 +58,7 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
     server = config.server()
     layout = Layout(config.out)
     recipe = load_yaml(config.recipe, Recipe)
-    shares, held_out = deal_out(config)
+    deal = deal_out(config)
     with held_folder(layout.state, holder="server"):
         log_to_file(layout.logs / "flwr.log", "flwr", "ray", "httpx")
         if not layout.keys.exists():
@@ -67,10 +69,14 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
             {"simulation": json.dumps({"num_clients": config.num_clients, "train": _origin(config)})},
             what_to_do="Go back to the old settings and data, or set another `out` folder.",
         )
-        for index, share in enumerate(shares):
-            store.add_node(prepare_client(layout, index, share))
+        show_holdings(config, deal.shares)
+        for index, share in enumerate(deal.shares):
+            public = isinstance(config.train, BfclPartition)  # its e-mails and numbers are made up
+            store.add_node(prepare_client(layout, index, share, public=public))
         with Display(console, quorum=server.cycle.quorum) as display:
             emit = make_emit(RunLog(layout.run_log), display)
+            if deal.num_left_out:
+                emit("held-out-left-out", num_examples=deal.num_left_out)
             display.doing(f"loading {recipe.model.name}")
             base = load_base(recipe.model)
             display.doing("starting Ray")
@@ -82,7 +88,7 @@ def simulate(config: SimulationConfig, *, console: Console) -> None:
                     base=base,
                     recipe=recipe,
                     key=keys.order_key,
-                    held_out=held_out,
+                    held_out=deal.held_out,
                     emit=emit,
                     stop=stop,
                     poll_s=POLL_S,
@@ -113,32 +119,84 @@ def load_client_app(home: Path) -> ClientApp:
     return make(str(home))
 
 
-def deal_out(config: SimulationConfig) -> tuple[list[list[Example]], Sequence[Example]]:
+@dataclass(frozen=True)
+class Deal:
+    """What each client trains on, what measures the adapters, and how many held-out examples do neither."""
+
+    shares: Sequence[Sequence[Example]]
+    held_out: Sequence[Example]
+    num_left_out: int = 0
+
+
+def deal_out(config: SimulationConfig) -> Deal:
     """The training examples of each client, and the held-out ones.
 
+    What the files hold out (provenance.split) goes to no client. Where no other held-out examples are named,
+    those of them measure that have calls to judge an answer by; the rest is left out.
     Raises DataError if a file is wrong, BFCL is not installed, or there are too few examples.
     """
     held_out = read_held_out(config.held_out)
     source = config.train
-    if isinstance(source, tuple):
-        return [list(read_examples(path)) for path in source], held_out
-    if isinstance(source, Partition):
-        examples, name = list(read_examples(source.file)), str(source.file)
-    else:
+    if isinstance(source, BfclPartition):
         examples, name = read_bfcl(source.bfcl), ", ".join(source.bfcl)
         if source.num_held_out:
             examples, held_out = split_held_out(examples, num_held_out=source.num_held_out, seed=source.seed)
-    if len(examples) < config.num_clients:
+        return Deal(_shares(source, examples, name, num_clients=config.num_clients), held_out)
+    files = source if isinstance(source, tuple) else (source.file,)
+    apart: list[Example] = []
+    shares: Sequence[Sequence[Example]] = [_train_of(path, apart) for path in files]
+    if isinstance(source, Partition):
+        shares = _shares(source, shares[0], str(source.file), num_clients=config.num_clients)
+    measuring = held_out or [example for example in apart if example.expected_calls]
+    return Deal(shares, measuring, len(apart) - (0 if held_out else len(measuring)))
+
+
+def _train_of(path: Path, held_out: list[Example]) -> list[Example]:
+    """The examples of a file that may be trained on; the others are added to ``held_out``."""
+    examples = list(read_examples(path))
+    held_out.extend(example for example in examples if example.provenance.split == "held_out")
+    train = [example for example in examples if example.provenance.split == "train"]
+    if not train:
         raise DataError(
-            f"{name}: {len(examples)} examples cannot be dealt out to {config.num_clients} clients. "
+            f"{path}: all {len(examples)} examples are of the split 'held_out'. Give at least one of the "
+            "split 'train'."
+        )
+    return train
+
+
+def _shares(
+    source: Partition | BfclPartition, examples: Sequence[Example], name: str, *, num_clients: int
+) -> Sequence[Sequence[Example]]:
+    if len(examples) < num_clients:
+        raise DataError(
+            f"{name}: {len(examples)} examples to train on cannot be dealt out to {num_clients} clients. "
             "Lower num_clients, or give more examples."
         )
-    random.Random(source.seed).shuffle(examples)  # noqa: S311 (a split, not a secret)
-    return [examples[index :: config.num_clients] for index in range(config.num_clients)], held_out
+    if source.partition is None:
+        order = list(examples)
+        random.Random(source.seed).shuffle(order)  # noqa: S311 (a split, not a secret)
+        return [order[index::num_clients] for index in range(num_clients)]
+    shares = source.partition(examples, num_clients=num_clients)
+    if not all(shares):
+        raise DataError(
+            f"{name}: client {shares.index([])} gets none of the {len(examples)} examples to train on. Set "
+            "partition.min_examples to 1 or more, skew less, or lower num_clients."
+        )
+    return shares
 
 
-def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> NodeCard:
-    """Make the home of a virtual client if it is not there, and return the client's card."""
+def show_holdings(config: SimulationConfig, shares: Sequence[Sequence[Example]]) -> None:
+    """Write partition.json and partition.png, who holds what, into the run's folder."""
+    skew = None if isinstance(config.train, tuple) else config.train.partition
+    named = {f"client-{index}": share for index, share in enumerate(shares)}
+    write_holdings(holdings(named, key="category" if skew is None else skew.label), folder=config.out)
+
+
+def prepare_client(layout: Layout, index: int, examples: Sequence[Example], *, public: bool) -> NodeCard:
+    """Make the home of a virtual client if it is not there, and return the client's card.
+
+    ``public``: nobody's data, so that the client does not look for what is left in it of people.
+    """
     name = f"client-{index}"
     home = layout.clients / name
     card_file = home / "node.json"
@@ -148,6 +206,8 @@ def prepare_client(layout: Layout, index: int, examples: Sequence[Example]) -> N
     write_examples(home / "train.jsonl", examples)
     (home / "federation.json").write_bytes(layout.federation_card.read_bytes())
     settings = {"name": name, "state": ".", "federation": "federation.json", "train": "train.jsonl"}
+    if public:
+        settings["leak_gate"] = "off"
     (home / "client.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     keys = home / "keys"
     return make_node_keys(
@@ -160,8 +220,11 @@ def _origin(config: SimulationConfig) -> Any:
     if isinstance(config.train, tuple):
         return [_sha256(path) for path in config.train]
     if isinstance(config.train, Partition):
-        return {"file": _sha256(config.train.file), "seed": config.train.seed}
-    return config.train.model_dump(mode="json")
+        origin: dict[str, Any] = {"file": _sha256(config.train.file), "seed": config.train.seed}
+    else:
+        origin = config.train.model_dump(mode="json", exclude={"partition"})
+    skew = config.train.partition
+    return origin if skew is None else {**origin, "partition": skew.model_dump(mode="json")}
 
 
 def _sha256(path: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -61,6 +63,13 @@ def load_yaml(path: Path, model: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         lines = [_complaint(path, root, problem, model) for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
+
+
+def refuse_twins(field: str, names: Iterable[str]) -> None:
+    """Raises ValueError, which names the field, if a name is there twice. For validators of settings."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ValueError(f"{field}: {name!r} is there twice")
 
 
 def _refuse_aliases(path: Path, text: str) -> None:
@@ -135,16 +144,18 @@ def _locate(root: yaml.Node, loc: tuple[Any, ...], *, absent: bool) -> tuple[int
 
 
 def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:
-    """The settings class at ``loc``, whose parts are fields, places in a list, and tags of unions."""
+    """The settings class at ``loc``, whose parts are fields, places in a list, keys and tags of unions."""
     candidates: list[type[BaseModel]] = [model]
     for part in loc:
         if isinstance(part, int):
             continue
-        tagged = [each for each in candidates if _tag(each) == part]
+        tagged = [each for each in candidates if part in (_tag(each), each.__name__)]
         if tagged:
             candidates = tagged
             continue
         fields = [each.model_fields[part] for each in candidates if part in each.model_fields]
+        if not fields:
+            continue  # the key of a mapping
         candidates = [each for field in fields for each in _models_in(field.annotation)]
     return candidates[0] if len(candidates) == 1 else None
 
@@ -157,9 +168,9 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _kinds(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """The tags of the union at ``loc``."""
+    """The tags of the union at ``loc``: a field, or an item of a list or mapping of such."""
     owner, field = _model_at(model, loc[:-1]), loc[-1]
-    if isinstance(field, int):
+    if owner is None or field not in owner.model_fields:
         owner, field = _model_at(model, loc[:-2]), loc[-2]
     assert owner is not None
     return [str(_tag(each)) for each in _models_in(owner.model_fields[field].annotation)]

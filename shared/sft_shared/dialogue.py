@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +14,16 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
     model_validator,
 )
 
+from sft_shared.content import PLACEHOLDER, Image, read_parts, write_parts
 from sft_shared.errors import DataError
+from sft_shared.files import writing_atomic
+from sft_shared.lines import BadLine, decode, parse_json
 
 Role = Literal["system", "user", "assistant", "tool"]
 Split = Literal["train", "held_out"]
@@ -46,9 +51,9 @@ class ToolCall(_Record):
         arguments = function.get("arguments", {})
         if isinstance(arguments, str):
             try:
-                arguments = json.loads(arguments or "{}")
-            except json.JSONDecodeError as error:
-                raise ValueError(f"the arguments of {function['name']} are not JSON: {error.msg}") from None
+                arguments = parse_json(arguments or "{}")
+            except BadLine as bad:
+                raise ValueError(f"the arguments of {function['name']} are not JSON: {bad.reason}") from None
         return {"name": function["name"], "arguments": arguments, "id": value.get("id")}
 
     @model_serializer
@@ -77,12 +82,44 @@ class Tool(_Record):
 
 
 class Message(_Record):
-    """One turn. An assistant's turn has text, tool calls, or both."""
+    """One turn. An assistant's turn has text, tool calls, or both.
+
+    In a turn with ``images``, each ``<image>`` in ``content`` stands for one of them, in order. On disk such
+    a turn has OpenAI's form: a list of content parts.
+    """
 
     role: Role
     content: str | None = None
+    images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_parts(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("content"), list):
+            return value
+        if value.get("images"):
+            raise ValueError("images stand in the content parts or in images, not in both")
+        content, images = read_parts(value["content"])
+        return {**value, "content": content, "images": images}
+
+    @model_serializer(mode="wrap")
+    def _to_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        value: dict[str, Any] = handler(self)
+        if self.images:
+            del value["images"]
+            value["content"] = write_parts(self.content or "", self.images)
+        return value
+
+    @model_validator(mode="after")
+    def _places_its_images(self) -> Message:
+        num_places = (self.content or "").count(PLACEHOLDER)
+        if self.images and num_places != len(self.images):
+            raise ValueError(
+                f"{num_places} {PLACEHOLDER} in the content for {len(self.images)} images; give each one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_something_to_say(self) -> Message:
@@ -219,19 +256,9 @@ def read_examples(path: Path) -> Iterator[Example]:
 
 def _parse_line(where: str, raw: bytes) -> Example:
     try:
-        value = json.loads(raw.decode("utf-8-sig" if where.endswith(":1") else "utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8 at byte {error.start}. Save the file as UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON at column {error.colno}: {error.msg}. Mend the line.") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or of brackets
-        raise DataError(f"{where}: holds a value that cannot be read: {error}. Mend the line.") from None
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{where}: holds half of a surrogate pair, such as \\ud800, which is no character. Mend it."
-        ) from None
+        value = parse_json(decode(raw.removeprefix(BOM_UTF8) if where.endswith(":1") else raw))
+    except BadLine as bad:
+        raise DataError(f"{where}: {bad.reason}. Mend the line.") from None
     try:
         return Example.model_validate(value)
     except ValidationError as error:
@@ -242,12 +269,14 @@ def _parse_line(where: str, raw: bytes) -> Example:
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:
-    """Write examples as JSONL and return how many; the folder is made, an old file replaced."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write examples as JSONL and return how many; the folder is made, an old file replaced at the end.
+
+    If ``examples`` raises, what was there stays.
+    """
     count = 0
-    with path.open("w", encoding="utf-8") as file:
+    with writing_atomic(path) as file:
         for example in examples:
             value = example.model_dump(exclude_defaults=True)
-            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+            file.write((json.dumps(value, ensure_ascii=False) + "\n").encode())
             count += 1
     return count

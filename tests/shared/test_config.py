@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from pydantic import Field, PositiveInt, ValidationError
 
-from sft_shared.config import LocalPath, Settings, load_yaml
+from sft_shared.config import LocalPath, Settings, load_yaml, refuse_twins
 from sft_shared.errors import ConfigError
 
 
@@ -92,3 +92,10 @@ def test_a_missing_or_undecodable_file_is_one_clear_line(tmp_path: Path) -> None
     (tmp_path / "bad.yaml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_yaml(tmp_path / "bad.yaml", Outer)
+
+
+def test_a_name_that_is_there_twice_is_refused() -> None:
+    """With its field, so that the complaint finds the line."""
+    refuse_twins("rules", ["a", "b"])
+    with pytest.raises(ValueError, match="rules: 'b' is there twice"):
+        refuse_twins("rules", ["a", "b", "b"])

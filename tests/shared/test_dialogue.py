@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,26 @@ def test_an_entity_must_stand_where_it_says() -> None:
     values["entities"] = [{"type": "order_id", "value": "4711", "message": 2, "start": 7, "end": 11}]
     with pytest.raises(ValidationError, match="message 2 of 2"):
         Example.model_validate(values)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    """Nothing is lost and nothing is left beside it; a reader never sees half of it."""
+    path = tmp_path / "e.jsonl"
+    old = Example.model_validate(
+        {
+            "id": "old",
+            "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}],
+            "provenance": {"source": "s", "session": "s"},
+        }
+    )
+    write_examples(path, [old])
+
+    def broken() -> Iterator[Example]:
+        yield old.model_copy(update={"id": "new"})
+        assert list(read_examples(path)) == [old]
+        raise DataError("no model")
+
+    with pytest.raises(DataError, match="no model"):
+        write_examples(path, broken())
+    assert list(read_examples(path)) == [old]
+    assert [each.name for each in tmp_path.iterdir()] == ["e.jsonl"]

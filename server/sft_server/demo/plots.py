@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, ClientResult, CycleResult, DemoResult
+from sft_shared.data.pictures import ACCENT, FAINT, INK, MUTED
 
-ACCENT, INK, MUTED, FAINT = "#0b6e75", "#1d2528", "#6b777c", "#d9dfe1"
 LINES = ((ACCENT, "-"), (INK, "-"), (MUTED, (0, (5, 2))), (INK, (0, (1.5, 1.5))), (MUTED, (0, (6, 2, 1, 2))))
 SMOOTHING_STEPS = 5
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from sft_server.demo.plots import ACCENT, draw_all, label
+from sft_server.demo.plots import draw_all, label
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult
+from sft_shared.data.pages import data_uri, write_page
 from sft_shared.dialogue import Example
 from sft_shared.evaluation.suite import EvaluationResult
 
@@ -32,21 +30,15 @@ class Flip:
 
 def write_report(result: DemoResult, *, flips: Sequence[Flip], folder: Path) -> Path:
     """Write the figures and ``report.html`` into ``folder``; return the report's path."""
-    figures = {path.stem: _data_uri(path) for path in draw_all(result, folder=folder)}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, points=points, size=size, duration=duration)
-    template = environment.get_template("report.html.j2")
-    page = template.render(
+    figures = {path.stem: data_uri(path) for path in draw_all(result, folder=folder)}
+    path = folder / "report.html"
+    write_page(
+        path,
+        Path(__file__).with_name("report.html.j2"),
+        filters={"percent": percent, "points": points, "size": size, "duration": duration},
         result=result,
         figures=figures,
         flips=flips,
-        accent=ACCENT,
         order=_in_order(result),
         label=lambda name: label(name, num_shots=result.num_shots),
         federated=FEDERATED,
@@ -54,8 +46,6 @@ def write_report(result: DemoResult, *, flips: Sequence[Flip], folder: Path) -> 
         reasons=_reasons(result),
         unseen=result.unseen_function_examples,
     )
-    path = folder / "report.html"
-    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -120,7 +110,3 @@ def _reasons(result: DemoResult) -> list[str]:
 def _calls(example: Example) -> str:
     calls = [{"name": call.name, "arguments": call.arguments} for call in example.answer.tool_calls]
     return json.dumps(calls, ensure_ascii=False)
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -68,8 +68,8 @@ def render_prompt(
     """The tokens up to where the assistant's answer begins.
 
     ``shots`` are solved examples that come before it in the same dialogue, each with its own tools.
-    Raises DataError with the example's id if the chat template refuses it or a message holds a control
-    token of the template.
+    Raises DataError with the example's id if it has images, if the chat template refuses it or if a message
+    holds a control token of the template.
     """
     return _tokens(tokenizer, _prompt_text(example, tokenizer, settings, shots=shots))
 
@@ -183,6 +183,12 @@ def _prompt_text(
     example: Example, tokenizer: Any, settings: DataSettings, *, shots: Sequence[Example]
 ) -> str:
     turns: list[dict[str, str]] = []
+    for shown in (*shots, example):
+        if any(message.images for message in shown.messages):
+            raise DataError(
+                f"example {shown.id!r}: has images, and this model reads text only. Leave examples with "
+                "images out of its data."
+            )
     for shot in shots:
         turns += [*_turns(shot, settings), {"role": "assistant", "content": answer_text(shot.answer)}]
     turns += _turns(example, settings)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sft_shared.dialogue import Example
+from sft_shared.lines import FIXES, BadLine
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,8 @@ class Rejected:
     where: str
     rule: str
     detail: str
+
+
+def rejected(where: str, bad: BadLine) -> Rejected:
+    """What cannot be read, with what to do about it."""
+    return Rejected(where, bad.rule, f"{bad.reason}. {FIXES[bad.rule]}")

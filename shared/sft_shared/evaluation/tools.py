@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sft_shared.dialogue import ExpectedCall, Tool, ToolCall
 
 Reason = Literal[
-    "not-json", "wrong-count", "wrong-function", "missing-argument", "unknown-argument", "wrong-value"
+    "broken-json", "wrong-count", "wrong-function", "missing-argument", "unknown-argument", "wrong-value"
 ]
 
 _ANSWER_START = re.compile(r"\[\s*[{\]]|\{")
@@ -45,11 +45,11 @@ def score_calls(prediction: str, *, expected: Sequence[ExpectedCall], tools: Seq
     >>> score_calls('[{"name": "area", "arguments": {"base": 9}}]', expected=expected, tools=tools).reason
     'wrong-value'
     >>> score_calls('area(base=10)', expected=expected, tools=tools).reason
-    'not-json'
+    'broken-json'
     """
     calls = extract_calls(prediction)
     if calls is None:
-        return ToolCallScore(valid_json=False, right_function=False, match=False, reason="not-json")
+        return ToolCallScore(valid_json=False, right_function=False, match=False, reason="broken-json")
     right_function = sorted(call.name for call in calls) == sorted(call.name for call in expected)
     reason = _compare_calls(calls, expected, {tool.name: tool.parameters for tool in tools})
     return ToolCallScore(valid_json=True, right_function=right_function, match=reason is None, reason=reason)

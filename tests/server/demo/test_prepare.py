@@ -92,6 +92,7 @@ def test_the_written_settings_are_the_server_s_and_the_clients(config: DemoConfi
     for client in config.clients:
         settings = yaml.safe_load(config.layout.client_config(client).read_text())
         assert settings["name"] == client
+        assert settings["leak_gate"] == "off"  # BFCL's e-mails are made up
         assert Path(settings["federation"]) == server.state / "federation.json"
         assert Path(settings["train"]) == config.layout.train(client).resolve()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal[
     "card",
@@ -25,8 +25,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A find: ``text[start:end]`` is of ``kind``. Offsets count code points of the original text.
 
     ``confidence`` is 0 to 1; 1 means that a check digit or an unmistakable form says so.
@@ -46,8 +45,13 @@ def resolve(spans: Iterable[Span]) -> list[Span]:
     >>> resolve([Span(0, 18, "account", 0.5), Span(0, 19, "card", 1.0), Span(25, 27, "name", 0.9)])
     [Span(start=0, end=19, kind='card', confidence=1.0), Span(start=25, end=27, kind='name', confidence=0.9)]
     """
-    kept: list[Span] = []
+    spans = list(spans)
+    if len(spans) < 2:
+        return spans
+    kept: list[Span] = []  # in the text's order all the while
     for span in sorted(spans, key=lambda it: (-it.confidence, it.start - it.end, it.start, it.kind)):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda each: each.start)
+        place = bisect_left(kept, span.start, key=lambda it: it.start)
+        before_it = place == 0 or kept[place - 1].end <= span.start
+        if before_it and (place == len(kept) or span.end <= kept[place].start):
+            kept.insert(place, span)
+    return kept

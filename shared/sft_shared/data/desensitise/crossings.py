@@ -1,0 +1,124 @@
+"""Where something may reach from one turn into the next: only there two turns are read as one text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from sft_shared.data.desensitise.canonical import fold
+from sft_shared.data.desensitise.cues import SAID_OF, SENTENCE_ENDS, Reading, Theme
+from sft_shared.data.desensitise.numerals import plain
+from sft_shared.data.desensitise.placeholders import PROVINCES
+from sft_shared.data.desensitise.spans import Span
+
+_REACH = 48  # characters to either side of a boundary that decide whether something reaches over it
+_WHOLE = 240  # a turn of so many characters is read whole, of a longer one the sentences at its end
+_CLOSED = frozenset("。！!…~～")
+_JOINTS = frozenset("0123456789-./·_,、|+@()")
+_OPEN = frozenset(":：=,，、-—(（\"“'‘[【<@叫是为成姓名人户者方客字")
+_GOES_ON = frozenset("@省市区县镇乡村路街道巷号楼栋幢座室院弄年月日")
+_OPEN_WORDS_TEXT = (
+    "is am i'm it's called named name to from by with for under dear regards thanks cheers sincerely mr mr. "
+    "mrs mrs. ms ms. dr dr. this recipient consignee attn contact holder as truly yours best wishes of"
+)
+_OPEN_WORDS = frozenset(_OPEN_WORDS_TEXT.split())
+_NUMBER_WORDS_TEXT = (
+    "zero oh o one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety double triple"
+)
+_NUMBER_WORDS = frozenset(_NUMBER_WORDS_TEXT.split())
+_VALUE = re.compile("[0-9A-Za-z@]")
+_NUMBER = re.compile(rf"(?i:[0-9](?:[ .-]?[0-9]){{2}}|\b(?:{'|'.join(_NUMBER_WORDS_TEXT.split())})\b)")
+_NUMBERS: frozenset[Theme] = frozenset({"card", "resident_id", "passport", "phone", "order", "harmless"})
+_PLACE_ENDS = re.compile(r"[省市区县镇乡村路街道巷号楼栋幢座室院弄苑园城厦层组元][^。,，]{0,9}\Z")
+_PLACE_STARTS = re.compile(r"[^。,，]{0,12}?[省市区县镇乡村路街道巷号楼栋幢座室院弄层组单]")
+_STREET = re.compile(
+    r"(?:[A-Z0-9][\w.']* ){1,4}"
+    r"(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Blvd|Boulevard|Way|Court|Place)\b"
+)
+_SENTENCE = re.compile(r"[。！？!?\n]")
+Stretch = tuple[int, int, int]  # a turn, and from where to where it is read
+
+
+def crossings(texts: Sequence[str], finds: Sequence[Sequence[Span]]) -> Iterator[list[Stretch]]:
+    """The stretches of turns that follow each other and are to be read as one text.
+
+    ``finds`` are those of each turn alone.
+    """
+    row: list[int] = []
+    for turn in range(len(texts) - 1):
+        left, right = texts[turn].rstrip(), texts[turn + 1].lstrip()
+        if left and right and _may_cross(left, right, finds[turn]):
+            row = row or [turn]
+            row.append(turn + 1)
+            if len(right) <= _REACH:
+                continue  # so short that something may reach over all of it
+        if row:
+            yield _stretches(texts, row)
+        row = []
+    if row:
+        yield _stretches(texts, row)
+
+
+def _stretches(texts: Sequence[str], row: Sequence[int]) -> list[Stretch]:
+    stretches = [(turn, 0, len(texts[turn])) for turn in row]
+    first, last = texts[row[0]], texts[row[-1]]
+    if len(first) > _WHOLE:
+        ends = [found.end() for found in _SENTENCE.finditer(first, len(first) - _WHOLE, len(first) - _REACH)]
+        stretches[0] = (row[0], ends[-1] if ends else len(first) - _WHOLE, len(first))
+    if len(last) > _WHOLE:
+        end = _SENTENCE.search(last, _REACH, _WHOLE)
+        stretches[-1] = (row[-1], 0, end.end() if end else _WHOLE)
+    return stretches
+
+
+def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
+    last = left[-1]
+    if last in _CLOSED:
+        return False
+    if "-----BEGIN" in left and "-----END" not in left[left.rfind("-----BEGIN") :]:
+        return True
+    tail, head = plain(left[-_REACH:]), plain(right[:_REACH])
+    numeric, begins = tail[-1] in _JOINTS, head[0] in _JOINTS
+    if (numeric and begins) or (
+        tail.rsplit(None, 1)[-1].lower() in _NUMBER_WORDS
+        and head.split(None, 1)[0].strip(".,").lower() in _NUMBER_WORDS
+    ):
+        return True
+    if last in ".;；":
+        return False
+    if last in _OPEN or head[0] in _GOES_ON or tail.rsplit(None, 1)[-1].strip(",").lower() in _OPEN_WORDS:
+        return True
+    theme = _announced(left[-_REACH:])
+    if theme is not None and (_NUMBER if theme in _NUMBERS else _VALUE).search(head):
+        return True
+    if last in "?？":
+        return False
+    if (last in "年月" and begins) or (tail[-2:-1] in PROVINCES and tail[-1].isalpha() and head[0].isalnum()):
+        return True
+    if tail[-1].isascii() and tail[-1].isalnum() and _is_called(right[:_REACH]):
+        return True
+    touched = any(span.kind == "address" and span.end >= len(left) - 1 for span in finds)
+    if touched and (head[0].isupper() or head[0] in "0123456789#," or "\u3400" <= head[0] <= "\u9fff"):
+        return True
+    if numeric and _STREET.match(head):
+        return True
+    return _PLACE_ENDS.search(tail) is not None and _PLACE_STARTS.match(head) is not None
+
+
+def _announced(tail: str) -> Theme | None:
+    """What the last cue announces that stands at the end, with no value behind it."""
+    reading = Reading(fold(tail))
+    if not reading.cues:
+        return None
+    cue = reading.cues[-1]
+    behind = reading.text[cue.end :]
+    said = any(map(str.isdigit, behind)) or SENTENCE_ENDS.search(behind + "\n")
+    return None if said else cue.theme
+
+
+def _is_called(head: str) -> bool:
+    """Does a turn say what the end of the last one was: "is my card number"?"""
+    reading = Reading(fold(head))
+    said = SAID_OF.match(reading.text)
+    return bool(said and said.end() and any(cue.start <= said.end() for cue in reading.cues))

@@ -1,0 +1,182 @@
+"""All personal data of a text, or of the turns of a conversation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import get_args
+
+from pydantic import Field, field_validator
+
+from sft_shared.config import Settings
+from sft_shared.data.desensitise import (
+    accounts,
+    cards,
+    credentials,
+    dates,
+    documents,
+    network,
+    passwords,
+    phones,
+    plates,
+)
+from sft_shared.data.desensitise.canonical import Canonical, read
+from sft_shared.data.desensitise.chinese_addresses import find_chinese_addresses
+from sft_shared.data.desensitise.chinese_names import find_chinese_names
+from sft_shared.data.desensitise.crossings import Stretch, crossings
+from sft_shared.data.desensitise.cues import Reading
+from sft_shared.data.desensitise.digits import chains, numbers
+from sft_shared.data.desensitise.english_addresses import find_english_addresses
+from sft_shared.data.desensitise.english_names import find_english_names
+from sft_shared.data.desensitise.spans import Kind, Span, resolve
+from sft_shared.data.desensitise.turns import find_answers, find_pieces
+
+_FEWEST_DIGITS = 7
+_DIGIT = re.compile("[0-9]")
+_LONGEST_REMEMBERED, _MOST_REMEMBERED = 400, 4096  # characters of a text, texts: some megabytes
+_BY_NUMBER = (
+    cards.find_cards,
+    documents.find_resident_ids,
+    documents.find_said_ids,
+    phones.find_mobiles,
+)
+_WITH_DIGITS = (
+    phones.find_phones,
+    documents.find_documents,
+    plates.find_plates,
+    accounts.find_ibans,
+)
+_ANYWHERE = (
+    network.find_emails,
+    network.find_machines,
+    accounts.find_cued,
+    credentials.find_keys,
+    dates.find_birth_dates,
+    passwords.find_passwords,
+)
+ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class FindSettings(Settings):
+    """What is looked for, and how sure a find must be."""
+
+    kinds: tuple[Kind, ...] = ALL_KINDS
+    min_confidence: float = Field(
+        default=0.5, ge=0, le=1
+    )  # 1: only what a check digit or its form makes certain
+
+    @field_validator("kinds")
+    @classmethod
+    def _some(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if not kinds:
+            raise ValueError("no kind is named. Name at least one, or leave kinds out to look for all")
+        return kinds
+
+
+class Finder:
+    """Finds personal data in Chinese and English text; the same text gives the same finds, in any process."""
+
+    def __init__(self, settings: FindSettings) -> None:
+        self._kinds = frozenset(settings.kinds)
+        self._min_confidence = settings.min_confidence
+
+    def find(self, text: str) -> list[Span]:
+        """The finds in ``text``, in its order, none overlapping another. Offsets are those of ``text``."""
+        return self._kept(_found(text))
+
+    def find_in_turns(self, texts: Sequence[str]) -> list[list[Span]]:
+        """The finds of each turn, and what is split over turns, or asked in one and said in the next.
+
+        Of a value that is split each turn has a span over its part.
+        """
+        alone = [_found(text) for text in texts]
+        if len(texts) == 1:
+            return [self._kept(alone[0])]
+        spans: list[list[Span]] = [list(each) for each in alone]
+        for turn, span in _across(texts, alone):
+            spans[turn].append(span)
+        return [self._kept(each) for each in spans]
+
+    def find_across(self, texts: Sequence[str]) -> list[list[Span]]:
+        """Of each turn only what the turns beside it bring to light."""
+        spans: list[list[Span]] = [[] for _ in texts]
+        for turn, span in _across(texts, spans):
+            spans[turn].append(span)
+        return [self._kept(each) for each in spans]
+
+    def _kept(self, spans: Sequence[Span]) -> list[Span]:
+        """The kinds looked for; others still claim their place, so none of their parts is taken."""
+        sure = [span for span in spans if span.confidence >= self._min_confidence]
+        return [span for span in resolve(sure) if span.kind in self._kinds]
+
+
+def _across(texts: Sequence[str], alone: Sequence[Sequence[Span]]) -> Iterator[tuple[int, Span]]:
+    """(turn, span) of what reaches over turns; ``alone`` are the finds of each."""
+    for stretches in list(crossings(texts, alone)):
+        joined = "\n".join([texts[turn][start:end] for turn, start, end in stretches])
+        for span in _found(joined):
+            yield from _cut(span, texts, stretches)
+    yield from find_pieces(texts)
+    yield from find_answers(texts)
+
+
+def _found(text: str) -> tuple[Span, ...]:
+    """All finds in a text; they may overlap. Logs say much more than once, so short texts are remembered."""
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else tuple(_look(text))
+
+
+def _look(text: str) -> list[Span]:
+    folded, canonical = read(text)
+    plain = folded.text
+    digits = _DIGIT.search(plain) is not None
+    spans: list[Span] = []
+    if not plain.isascii():
+        spans += find_chinese_names(plain)
+        spans += find_chinese_addresses(plain)
+    spans += find_english_names(plain)
+    if digits:
+        spans += find_english_addresses(plain)
+    spans = _placed(folded, spans)
+    return spans + _placed(canonical, _numbered(canonical, digits=digits or canonical is not folded))
+
+
+_remembered = lru_cache(maxsize=_MOST_REMEMBERED)(lambda text: tuple(_look(text)))
+
+
+def _numbered(canonical: Canonical, *, digits: bool) -> list[Span]:
+    reading = Reading(canonical)
+    spans: list[Span] = []
+    for recognise in _ANYWHERE:
+        spans += recognise(reading)
+    if not digits:
+        return spans
+    for find in _WITH_DIGITS:
+        spans += find(reading)
+    for chain in chains(canonical.text):
+        if chain[-1][1] - chain[0][0] >= _FEWEST_DIGITS:
+            for number in numbers(canonical.text, chain, fewest=_FEWEST_DIGITS):
+                for judge in _BY_NUMBER:
+                    spans += judge(reading, number)
+    return spans
+
+
+def _placed(canonical: Canonical, spans: list[Span]) -> list[Span]:
+    if canonical.starts is None:
+        return spans
+    return [Span(*canonical.original(start, end), kind, confidence) for start, end, kind, confidence in spans]
+
+
+def _cut(span: Span, texts: Sequence[str], stretches: Sequence[Stretch]) -> Iterator[tuple[int, Span]]:
+    """A span of joined stretches, as its parts in each turn, without space at their ends."""
+    offset = 0
+    for turn, first, last in stretches:
+        text, shift = texts[turn], first - offset
+        start, end = max(span.start + shift, first), min(span.end + shift, last)
+        while start < end and text[start].isspace():
+            start += 1
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        if start < end:
+            yield turn, Span(start, end, span.kind, span.confidence)
+        offset += last - first + 1

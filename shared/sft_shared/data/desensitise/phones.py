@@ -1,0 +1,263 @@
+"""Telephone numbers: Chinese, North American, British, and any other with a + or a cue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import phonenumbers
+
+from sft_shared.data.desensitise.announced import announced_as_other
+from sft_shared.data.desensitise.cues import Reading
+from sft_shared.data.desensitise.digits import Number, belongs_to_label, is_quantity, stands_alone
+from sft_shared.data.desensitise.spans import Span
+
+_MOBILE = re.compile(r"1[3-9]\d{9}")
+_MOBILE_GROUPS = re.compile(
+    r"11|3,4,4|3,8|4,7|7,4|4,4,3|3,3,5|5,6|5,3,3|3,5,3|2,3,3,3|3,2,3,3|1(,1)+|2(,2)+,1|1(,2)+|"
+    r"3,3,3,2|3,2,2,2,2"
+)
+_ABROAD = re.compile(r"(?:\+|\b00)(?!86)\d{1,3}[ -]?$")
+_PREFIX = re.compile(r"(?:\(?(?:\+|00)\s?86\s?\)?|\(86\)|(?<!\d)86)[\s·.-]{0,2}$")
+_AREA = r"(?:10|2[0-57-9]|[3-9]\d{2})"
+_LANDLINE = re.compile(
+    rf"(?<![0-9A-Za-z.])(?:(?:\+|00)86[ -]?)?(?:\(\s?0?{_AREA}\s?\)|(?<=86)0?{_AREA}|"
+    rf"(?<=86[ -]){_AREA}|0{_AREA})[ -]{{0,3}}"
+    r"[2-8]\d{2,3}[ -]?\d{4}(?![0-9])"
+    r"(?P<extension>\s{0,2}(?:转|ext\.?|x|分机号?|-|#)\s{0,2}\d{1,6}(?![0-9]))?",
+    re.I,
+)
+_SERVICE = re.compile(
+    r"(?<![0-9A-Za-z.])(?:400|800)(?:[ -]?\d{3}[ -]?\d{4}|[ -]?\d{4}[ -]?\d{3}|"
+    r"-\d-\d{3}-\d{3})(?![0-9A-Za-z])(?:\s?(?:转|ext\.?)\s?\d{1,5}(?!\d))?"
+)
+_EXTENSION = r"(?P<extension>[\s,]{0,2}(?:x|ext\.?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
+_AMERICAN = re.compile(
+    rf"(?<![0-9A-Za-z.+$-])(?P<country>(?:\+|"
+    rf"00)?1[ .-]{{1,2}})?(?:(?P<round>\([2-9]\d\d\))[ .-]{{0,2}}|[2-9]\d\d(?P<mark>[ .-]))"
+    rf"(?:(?(round)\d|[2-9]))\d\d(?:(?(mark)(?P=mark)|[ .-]))\d{{4}}(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
+    re.I,
+)
+_BRITISH = re.compile(
+    r"(?<![0-9A-Za-z.+-])(?:07\d{3}[ -]?\d{3}[ -]?\d{3}|07\d{3}[ -]?\d{6}|"
+    r"020[ -]\d{4}[ -]\d{4}|\(020\)[ -]?\d{4}[ -]?\d{4}|01\d{2}1?[ -]\d{3}[ -]\d{4}|"
+    r"\(?01\d{3}\)?[ -]\d{5,6}|01\d{3}[ -]\d{3}[ -]\d{3}|03\d{2}[ -]\d{3}[ -]\d{4}|"
+    r"0800[ -]\d{3}[ -]\d{3,4})(?![0-9A-Za-z])"
+)
+_INTERNATIONAL = re.compile(
+    rf"(?<![0-9A-Za-z])\(?(?:\+|"
+    rf"00(?=\s?[1-9]\d?[ -]))\s?\(?[1-9](?:[ ./()-]{{0,2}}\d){{6,14}}(?![0-9]){_EXTENSION}",
+    re.I,
+)
+_MAY_HOLD = re.compile(r"[\d(+][\d() ./-]{5}[\d() ./-]*\d")
+_HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
+_STARTS = re.compile(  # of each of the patterns above
+    r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|1[ .-]|[2-9]\d\d[ .-])"
+)
+_DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d{2}")
+
+
+_TRUNK = re.compile(
+    r"(?<![\w.+/$-])(?<!\d[ .])(?:\(0\d{1,4}\)[ ./-]?|0\d{1,4}[ ./-])\d{2,8}(?:[ "
+    r"./-]\d{2,5}){0,4}(?![\d-]|[.:/]\d|[A-Za-z])"
+)
+_AMERICAN_DIGITS = re.compile(r"[2-9]\d\d[2-9]\d{6}")
+_ASKS_TO_CALL = re.compile(
+    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|is my (?:cell|mobile|phone|number|landline))", re.I
+)
+_NUMBER = re.compile(r"\bnumber(?:'s| is)?\s$", re.I)
+_FREE = re.compile(r"(?<![0-9A-Za-z.+-])1[38]00[ -]?\d{3}[ -]?\d{3}(?![0-9A-Za-z-])")
+_SHORT_CODE = re.compile(
+    r"(?<![0-9A-Za-z.-])(?:(?<=客服)955\d{2}|9[56]\d{3}|1[02]\d{3}|96\d{4})(?![0-9A-Za-z]|[.-]\d)"
+)
+_STATED = re.compile(r"\b(?:it'?s|it is|number(?: is|'s)?|on|at|me)\s$", re.I)
+_REGIONS = (
+    "US",
+    "GB",
+    "AU",
+    "IN",
+    "FR",
+    "DE",
+    "IE",
+    "NZ",
+    "TW",
+    "SG",
+    "HK",
+    "JP",
+    "IT",
+    "ES",
+    "BR",
+    "MX",
+    "KR",
+    "NL",
+    "ZA",
+    "AE",
+)
+
+
+def is_valid_anywhere(digits: str) -> bool:
+    """Would the digits reach somebody if dialled within one of the larger countries?"""
+    for region in _REGIONS:
+        try:
+            if phonenumbers.is_valid_number(phonenumbers.parse(digits, region)):
+                return True
+        except phonenumbers.NumberParseException:
+            continue
+    return False
+
+
+def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
+    """The Chinese mobile number that a number is, or the telephone number that a cue says it is."""
+    text, start, end, digits = reading.text, number.start, number.end, number.digits
+    if len(digits) == 13 and digits.startswith("86") and number.sizes[0] in (2, 13) and number.plain:
+        digits, sizes = digits[2:], (number.sizes[1:] if number.sizes[0] == 2 else (11,))
+    elif len(digits) == 15 and digits.startswith("0086"):
+        digits, sizes = digits[4:], (number.sizes[1:] if number.sizes[0] == 4 else (11,))
+    else:
+        sizes = number.sizes
+    cue = reading.cue_before(start) or reading.cue_after(end)
+    said = cue is not None and cue.theme == "phone"
+    if _is_called_otherwise(reading, start, end):
+        return
+    if not stands_alone(text, start, end) and not (said and cue is not None and cue.end == start):
+        return
+    if _MOBILE.fullmatch(digits) and not _ABROAD.search(text, max(0, start - 6), start):
+        usual = _MOBILE_GROUPS.fullmatch(",".join(map(str, sizes)))
+        if not usual and not (number.whole and (number.plain or said)):
+            return
+        if not said and (
+            _is_harmless(reading, start) or is_quantity(text, start, end) or "\n" in number.marks
+        ):
+            return
+        prefix = _PREFIX.search(text, max(0, start - 8), start)
+        plus = text[start - 1 : start] == "+"
+        begin = prefix.start() if prefix else start - 1 if plus else start
+        if cue is not None and cue.theme == "order" and sizes not in ((11,), (3, 4, 4)):
+            yield Span(begin, end, "phone", 0.55)
+            return
+        yield Span(begin, end, "phone", 0.98 if said or prefix or len(digits) < len(number.digits) else 0.92)
+    elif (
+        said
+        and 7 <= len(digits) <= 13
+        and cue is not None
+        and start - cue.end <= 20
+        and number.whole
+        and number.marks <= {" ", "-", ".", "/"}
+        and not is_quantity(text, start, end)
+        and not text.startswith(":", end)
+        and not digits.endswith("0000")
+        and not (belongs_to_label(text, cue.end, start) and text[start - 1] == "=")
+        and not _HOURS.fullmatch(text, start, end)
+        and not _DAY.fullmatch(text, start, end)
+    ):
+        yield Span(start, end, "phone", 0.6 if abs(start - cue.end) > 6 else 0.7)
+    elif (
+        (cue is None or cue.theme == "harmless")
+        and 10 <= len(digits) <= 11
+        and reading.is_dictated(start, end)
+        and is_valid_anywhere(digits)
+    ):
+        yield Span(start, end, "phone", 0.6)
+    elif (
+        cue is None
+        and (_AMERICAN_DIGITS.fullmatch(digits) or _NUMBER.search(text, max(0, start - 12), start))
+        and len(set(digits)) > 4
+        and number.whole
+        and number.sizes in ((10,), (3, 3, 4), (3, 7), (6, 4))
+        and (_STATED.search(text, max(0, start - 12), start) or _ASKS_TO_CALL.match(text, end))
+        and not is_quantity(text, start, end)
+        and is_valid_anywhere(digits)
+    ):
+        yield Span(start, end, "phone", 0.55)
+
+
+def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:
+    """Does a noun say that it is no telephone number, and no word of telephones stand nearer?"""
+    noun = announced_as_other(reading.text, start, end)
+    if noun is None:
+        return False
+    cue = reading.cue_before(start) or reading.cue_after(end)
+    return cue is None or cue.theme != "phone" or cue.end <= noun
+
+
+def _is_harmless(reading: Reading, start: int) -> bool:
+    cue = reading.cue_before(start, reach=6)
+    return cue is not None and cue.theme == "harmless"
+
+
+def find_phones(reading: Reading) -> Iterator[Span]:
+    """Landlines, service numbers, and numbers of other countries."""
+    for span in _shaped(reading):
+        if not _is_called_otherwise(reading, span.start, span.end):
+            yield span
+
+
+def _shaped(reading: Reading) -> Iterator[Span]:
+    text = reading.text
+    if not _MAY_HOLD.search(text) or not _STARTS.search(text):
+        return
+    for found in _LANDLINE.finditer(text):
+        yield Span(
+            found.start(), found.end(), "phone", 0.85 if not _is_harmless(reading, found.start()) else 0.3
+        )
+    for found in _SERVICE.finditer(text):
+        said = _is_said(reading, found.start(), found.end())
+        grouped = ("-" in found[0] or " " in found[0]) and not _is_harmless(reading, found.start())
+        if said or grouped or reading.cue_before(found.start()) is None:
+            yield Span(found.start(), found.end(), "phone", 0.9 if said else 0.75)
+    for found in _AMERICAN.finditer(text):
+        if not _is_harmless(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
+            yield Span(found.start(), found.end(), "phone", 0.9)
+    for found in _BRITISH.finditer(text):
+        said = _is_said(reading, found.start(), found.end())
+        harmless = _is_harmless(reading, found.start()) or is_quantity(text, found.start(), found.end())
+        if said or not harmless:
+            yield Span(found.start(), found.end(), "phone", 0.9 if said else 0.75)
+    yield from _national(reading)
+    for found in _INTERNATIONAL.finditer(text):
+        yield from _international(reading, found)
+
+
+def _national(reading: Reading) -> Iterator[Span]:
+    """Numbers in the form of their own country, and short ones of firms with a cue."""
+    text = reading.text
+    for found in (*_TRUNK.finditer(text), *_FREE.finditer(text)):
+        start, end = found.span()
+        digits = re.sub(r"\D", "", found[0])
+        if 8 <= len(digits) <= 12 and not _is_harmless(reading, start) and not is_quantity(text, start, end):
+            said = _is_said(reading, start, end)
+            said = said or _ASKS_TO_CALL.match(text, end) is not None
+            other = None if said else reading.cue_before(start, reach=20)
+            pairs = re.fullmatch(r"(?:\d\d\D?)+", found[0]) is not None
+            if (said and not (pairs and len(digits) != 10)) or (
+                other is None and not pairs and is_valid_anywhere(digits)
+            ):
+                yield Span(start, end, "phone", 0.8 if said else 0.66)
+    for found in _SHORT_CODE.finditer(text):
+        cue = reading.cue_before(found.start(), reach=5)
+        if cue is not None and cue.theme == "phone" and not is_quantity(text, found.start(), found.end()):
+            yield Span(found.start(), found.end(), "phone", 0.6)
+
+
+def _is_said(reading: Reading, start: int, end: int) -> bool:
+    cue = reading.cue_before(start) or reading.cue_after(end)
+    return cue is not None and cue.theme == "phone"
+
+
+def _international(reading: Reading, found: re.Match[str]) -> Iterator[Span]:
+    """A number with + and a country: sure if its length is possible there, else only with a cue."""
+    written = found[0].lstrip("(")
+    digits = "+" + re.sub(r"\D", "", written.split("x")[0]).removeprefix("00")
+    start = (
+        found.end() - len(found[0].lstrip("("))
+        if found[0].startswith("(") and ")" not in found[0]
+        else found.start()
+    )
+    try:
+        possible = phonenumbers.is_possible_number(phonenumbers.parse(digits, None))
+    except phonenumbers.NumberParseException:
+        possible = False
+    if written.startswith("00 ") and not _is_said(reading, start, found.end()):
+        return
+    if possible or _is_said(reading, found.start(), found.end()):
+        yield Span(start, found.end(), "phone", 0.95 if possible else 0.75)

@@ -1,0 +1,1 @@
+"""Finance: terms brought to one form, compliance rules, card numbers masked."""

@@ -1,0 +1,1 @@
+"""Datasets of any common format in; filtered, deduplicated, profiled examples out."""

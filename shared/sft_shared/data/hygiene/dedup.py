@@ -1,0 +1,161 @@
+"""Which examples go because another one says the same; a held-out example's twin never trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from sft_shared.config import Settings
+from sft_shared.data.hygiene.buckets import Buckets
+from sft_shared.data.hygiene.lineage import fallen, families
+from sft_shared.data.hygiene.minhash import jaccard, signatures
+from sft_shared.data.hygiene.stored import Stored
+from sft_shared.data.steps import Dropped
+from sft_shared.dialogue import Example
+
+RULES = {
+    "exact-duplicate": "asks and answers the same as an earlier example but for case, spaces or long numbers",
+    "near-duplicate": "asks and answers almost the same as an earlier example",
+    "held-out-twin": "asks almost the same as a held-out example, which it would give away",
+    "origin-held-out": "was made from a held-out example, which it would give away",
+    "origin-dropped": "was made from an example that was dropped",
+}
+_EXACT, _NEAR, _TWIN, _ORIGIN_HELD_OUT, _ORIGIN_DROPPED = range(1, 6)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """For each example, by its place in the input: 0 if it stays, else 1 + the place of its rule in RULES."""
+
+    rules: NDArray[np.uint8]
+    twins: NDArray[np.int64]  # place of the example that it is a twin of; -1 if none
+
+    def __getitem__(self, place: int) -> Dropped | None:
+        """Why the example at ``place`` goes; None if it stays."""
+        rule = int(self.rules[place])
+        if rule == 0:
+            return None
+        return Dropped(list(RULES)[rule - 1], list(RULES.values())[rule - 1])
+
+    def counts(self) -> dict[str, int]:
+        """How many go by each rule; rules without any are left out."""
+        counts = np.bincount(self.rules, minlength=len(RULES) + 1)[1:]
+        return {rule: int(count) for rule, count in zip(RULES, counts, strict=True) if count}
+
+
+class DedupSettings(Settings):
+    """Exact and near duplicates, within and across splits.
+
+    Two examples are twins if their questions overlap by ``overlap`` and their answers do as well. Across
+    splits they also are if their questions overlap by ``question_overlap``, whatever the answers. Overlap is
+    the Jaccard index of shingles, see `minhash`.
+
+    Which stays is decided in this order: held-out examples, then training examples, then those made from
+    others (with an origin), each as they stand in the input. An example goes if it is a twin of one before
+    it that stays, so of a chain a~b~c in which a and c are no twins, a and c stay. A training example goes
+    also if it is a twin of a held-out one that goes itself. Examples made from one origin are no twins of it
+    or of each other, but go if it goes, or if it is held out.
+
+    `partition.families` has a looser notion (half of the words), compares all pairs and is transitive: it
+    keeps whole families of questions out of a benchmark's training side, where this one keeps paraphrases.
+    """
+
+    overlap: float = Field(default=0.7, ge=0.6, le=1)  # 1 leaves only what is equal once normalised
+    question_overlap: float = Field(default=0.8, ge=0.6, le=1)
+
+    def __call__(self, parts: Sequence[NDArray[Any] | Path]) -> Verdicts:
+        """Judge the examples behind the fingerprints of all parts, arrays or files of SIGNATURE, in order.
+
+        Memory is at most about 230 bytes an example, besides arrays that are given; of files only the rows
+        in question are read. The work is serial. Raises DataError for a file that is cut off.
+        """
+        return _Judge(self, Stored(parts)).verdicts()
+
+
+def drop_duplicates(examples: Sequence[Example], settings: DedupSettings) -> list[Example | Dropped]:
+    """Each example or why it goes, for sets that fit into memory."""
+    verdicts = settings([signatures(examples)])
+    return [verdicts[place] or example for place, example in enumerate(examples)]
+
+
+class _Judge:
+    def __init__(self, settings: DedupSettings, stored: Stored) -> None:
+        self._settings, self._stored = settings, stored
+        columns = stored.columns("id", "origin", "question", "answer", "held_out")
+        self._held_out = columns["held_out"].astype(bool)
+        self._columns = columns
+        self._family = families(columns["id"], columns["origin"])
+        self._rules = np.zeros(stored.num_rows, np.uint8)
+        self._twins = np.full(stored.num_rows, -1, np.int64)
+
+    def verdicts(self) -> Verdicts:
+        rank = np.where(self._held_out, 0, np.where(self._columns["origin"] == 0, 1, 2))
+        order = np.argsort(rank, kind="stable")
+        self._drop_exact(order)
+        order = order[(self._rules[order] == 0)]
+        self._drop_near(order)
+        fallen(
+            self._columns["id"],
+            self._columns["origin"],
+            held_out=self._held_out,
+            rules=self._rules,
+            twins=self._twins,
+            codes=(_ORIGIN_HELD_OUT, _ORIGIN_DROPPED),
+        )
+        return Verdicts(self._rules, self._twins)
+
+    def _drop_exact(self, order: NDArray[np.int64]) -> None:
+        """Of examples with equal hashes all but the first go, unless they are of its family."""
+        pair = self._columns["question"] * np.uint64(0x9E3779B97F4A7C15) ^ self._columns["answer"]
+        _, first, group = np.unique(pair[order], return_index=True, return_inverse=True)
+        leader = order[first][group]
+        goes = (leader != order) & (self._family[leader] != self._family[order])
+        crosses = self._held_out[leader] & ~self._held_out[order]
+        self._rules[order[goes]] = np.where(crosses[goes], _TWIN, _EXACT)
+        self._twins[order[goes]] = leader[goes]
+
+    def _drop_near(self, order: NDArray[np.int64]) -> None:
+        buckets = Buckets(self._stored.bands(order))
+        for place in buckets.shared:
+            found = buckets.members(place)
+            index = order[place]
+            if len(found) and (verdict := self._twin(int(index), order[found])) is not None:
+                self._twins[index], self._rules[index] = verdict
+            if self._held_out[index] or not self._rules[index]:
+                buckets.add(place)
+
+    def _twin(self, index: int, others: NDArray[np.int64]) -> tuple[int, int] | None:
+        """(place, rule) of the first of ``others`` that is a twin; all are before ``index`` in order."""
+        others = others[self._family[others] != self._family[index]]
+        if not len(others):
+            return None
+        mine, theirs = self._stored.rows(np.array([index]))[0], self._stored.rows(others)
+        asked = jaccard(
+            mine["question_sketch"],
+            mine["question_whole"],
+            theirs["question_sketch"],
+            theirs["question_whole"],
+        )
+        answered = np.zeros(len(others))
+        close = asked >= self._settings.overlap
+        if close.any():
+            answered[close] = jaccard(
+                mine["answer_sketch"],
+                mine["answer_whole"],
+                theirs["answer_sketch"][close],
+                theirs["answer_whole"][close],
+            )
+        twins = close & (answered >= self._settings.overlap)
+        if not self._held_out[index]:
+            twins |= self._held_out[others] & (asked >= self._settings.question_overlap)
+        if not twins.any():
+            return None
+        twin = int(others[np.flatnonzero(twins)[0]])
+        crosses = self._held_out[twin] and not self._held_out[index]
+        return twin, _TWIN if crosses else _NEAR

@@ -1,0 +1,1 @@
+"""Raw logs become dialogues: sources, sessions, intents, outcomes and the standard form."""

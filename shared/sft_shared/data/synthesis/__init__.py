@@ -1,0 +1,1 @@
+"""Examples that nobody typed: from templates, from a model, from knowledge triples."""

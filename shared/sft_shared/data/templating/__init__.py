@@ -1,0 +1,1 @@
+"""Values that are drawn, and the templates that say them."""
