@@ -216,7 +216,8 @@ def test_simulate_with_too_few_examples(
         f"num_clients: 2\nnum_cycles: 1\nrecipe: {recipe_file}\nout: out\ntrain: {{file: train.jsonl}}\n",
         encoding="utf-8",
     )
-    assert "1 examples cannot be dealt out to 2 clients" in _fails(monkeypatch, capsys, "simulate", path)
+    said = _fails(monkeypatch, capsys, "simulate", path)
+    assert "1 examples to train on cannot be dealt out to 2 clients" in said
 
 
 def test_the_installed_command_answers_the_same() -> None:
