@@ -66,7 +66,7 @@ def test_a_bom_at_the_start_of_any_file_is_accepted(tmp_path: Path) -> None:
     assert read(tmp_path / "d.jsonl", bom + b'{"a": 1}\n') == [(1, "ok")]
     assert read(tmp_path / "d.json", bom + b'[{"a": 1}]') == [(1, "ok")]
     assert read(tmp_path / "d.csv", bom + b"a,b\n1,2\n") == [(2, "ok")]
-    assert next(read_records(tmp_path / "d.csv")).value == {"a": "1", "b": "2"}  # type: ignore[union-attr]
+    assert next(read_records(tmp_path / "d.csv")).value == {"a": "1", "b": "2"}
 
 
 def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_table_that_python_wrote_is_read_back(rows: list[tuple[str, str]], del
     """Any text in any cell."""
     from sft_shared.data.hygiene.tables import read_table
 
-    rows = [tuple(cell.encode("utf-8", "replace").decode() for cell in row) for row in rows]  # type: ignore[misc]
+    rows = [tuple(cell.encode("utf-8", "replace").decode() for cell in row) for row in rows]
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([("q", "a"), *rows])
     file = io.BytesIO(text.getvalue().encode())

@@ -52,7 +52,7 @@ def test_the_order_of_the_lines_changes_nothing_but_ties(
     """Pieces may come in any order: their places say where they were logged."""
     pieces = pieces_of(drawn, session="s")
     shuffled = list(pieces)
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    chance.shuffle(shuffled)
     assert SessionSettings()(pieces) == SessionSettings()(shuffled)
 
 

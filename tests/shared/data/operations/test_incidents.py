@@ -56,7 +56,7 @@ def test_the_conclusion_follows_from_the_results_and_nothing_else() -> None:
     file = load_yaml(FILE, IncidentFile)
     by_answer: dict[str, set[str]] = defaultdict(set)
     for each in conclusions(made(all_checks=True)):
-        found = root_cause(file, results(each))  # type: ignore[arg-type]
+        found = root_cause(file, results(each))
         assert (found or "healthy") == each.category
         by_answer[each.answer.content or ""].add(each.category)
     assert all(len(causes) == 1 for causes in by_answer.values())

@@ -30,8 +30,8 @@ def make(folder: Path, **fields: Any) -> tuple[SectionFile, SectionFile]:
     work = Work(folder / "work", make_plan(settings), settings)
     work.save()
     for stage in ("read", "repeats"):
-        for number in work.open_tasks(stage):  # type: ignore[arg-type]
-            work.do(stage, number, progress=lambda _: None)  # type: ignore[arg-type]
+        for number in work.open_tasks(stage):
+            work.do(stage, number, progress=lambda _: None)
     label = settings.intents.labeller()
     maker = Maker(work.plan, settings, label=label, treatment=Treatment(settings))
     units = [work.unit(number) for number in range(len(work.plan.units))]

@@ -78,7 +78,7 @@ def test_statements_are_confirmed_or_denied_with_what_is_so(tmp_path: Path) -> N
     assert denied
     for answer in confirmed.values():
         assert answer.startswith(("是的，", "Yes. "))
-    facts = {(triple.subject, triple.object) for triple in read_triples(write(tmp_path, "f.csv", CSV))}  # type: ignore[union-attr]
+    facts = {(triple.subject, triple.object) for triple in read_triples(write(tmp_path, "f.csv", CSV))}
     for question, answer in denied.items():
         assert answer.startswith(("不是，", "No. "))
         assert not any(subject in question and value in question for subject, value in facts)
@@ -88,7 +88,7 @@ def test_what_the_graph_does_not_know_is_said_not_to_be_known(tmp_path: Path) ->
     examples = made(write(tmp_path, "facts.csv", CSV), negatives=5.0)
     unknown = talk(examples, "not_known")
     assert "抱歉，我的资料里没有法国的人口，无法回答。" in unknown.values()
-    known = {(triple.subject, spoken(triple.relation)) for triple in read_triples(tmp_path / "facts.csv")}  # type: ignore[union-attr]
+    known = {(triple.subject, spoken(triple.relation)) for triple in read_triples(tmp_path / "facts.csv")}
     for answer in unknown.values():
         assert not any(f"没有{subject}的{relation}，" in answer for subject, relation in known)
     assert not any(

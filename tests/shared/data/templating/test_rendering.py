@@ -25,7 +25,7 @@ from sft_shared.errors import ConfigError
 def test_a_template_cannot_reach_out_of_its_sandbox(says: object, source: str, problem: str) -> None:
     """Neither by a sentence nor by JSON; an unknown name and a sum of words are named, too."""
     with pytest.raises(ConfigError, match=problem):
-        says(source, {"a": "x"})  # type: ignore[operator]
+        says(source, {"a": "x"})
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.text(alphabet="xy中{}%1", min_size=1), min_size=3))
