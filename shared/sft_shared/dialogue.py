@@ -113,16 +113,11 @@ class Message(_Record):
         return value
 
     @model_validator(mode="after")
-    def _places_its_images(self) -> Message:
-        num_places = (self.content or "").count(PLACEHOLDER)
-        if self.images and num_places != len(self.images):
+    def _says_something_and_places_its_images(self) -> Message:
+        if self.images and (num_places := (self.content or "").count(PLACEHOLDER)) != len(self.images):
             raise ValueError(
                 f"{num_places} {PLACEHOLDER} in the content for {len(self.images)} images; give each one"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_something_to_say(self) -> Message:
         if self.role == "assistant":
             if not self.tool_calls and not (self.content or "").strip():
                 raise ValueError("an assistant message needs content or tool_calls; drop the empty turn")

@@ -98,7 +98,7 @@ def decode(data: bytes) -> str:
 def parse_json(text: str) -> Any:
     """``text`` as strict JSON. Raises BadLine, also for a key given twice, NaN, and half a surrogate pair."""
     try:
-        value = _DECODER.decode(text)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         if text[error.pos : error.pos + 1] == "\ufeff":
             raise BadLine(
@@ -135,6 +135,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise BadLine("broken-json", f"{name} is no JSON value")
+
+
+def _decode(text: str) -> Any:
+    """As the decoder does, in less time where no blanks stand before the value."""
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except json.JSONDecodeError:
+        return _DECODER.decode(text)
+    return _DECODER.decode(text) if text[end:].strip(" \t\n\r") else value
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

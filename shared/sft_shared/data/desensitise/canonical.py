@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import ahocorasick
 
+from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks
 from sft_shared.data.desensitise.disguises import escapes, separators
 
 _INVISIBLE = re.compile(
@@ -139,14 +140,19 @@ _REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _UNIT = "|".join(sorted(_UNIT_VALUES, key=len, reverse=True))
 _COUNTED = "|".join(word for word, value in _UNIT_VALUES.items() if value)
 _TEEN, _TEN, _MANY = "|".join(_TEEN_VALUES), "|".join(_TEN_VALUES), "|".join(_REPEATS)
-_WORD = rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|{_UNIT})(?![a-z])"
+_WORD = (
+    rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|"
+    rf"(?:{_COUNTED}) hundred|{_UNIT})(?![a-z])"
+)
 _BETWEEN = r"[\s,.;-]{1,3}(?:(?:dash|hyphen|then)[\s,.]+)?"
 _LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+)(?:{_BETWEEN}(?:{_WORD}|[0-9]+))+", re.I)
 _LATIN_PART = re.compile(
+    rf"(?P<hundreds>{_COUNTED}) hundred(?= (?:{_UNIT}) (?:{_UNIT})(?![a-z]))|"
     rf"(?P<many>{_MANY})[ -]+(?P<of>{_UNIT}|[0-9])|(?P<tens>{_TEN})(?:[ -]*(?P<ones>{_COUNTED})(?![a-z]))?"
     rf"|(?P<teen>{_TEEN})|(?P<unit>{_UNIT})|(?P<digits>[0-9]+)|dash|hyphen|then",
     re.I,
 )
+_PLUS = re.compile(r"\bplus $", re.I)
 _HINT_REACH = 8  # from one digit's word to the next: "three, double"
 
 
@@ -160,6 +166,7 @@ def _hints() -> ahocorasick.Automaton:
 
 _LATIN_HINTS = _hints()
 
+_FEWEST_DIGITS = 7  # of a telephone number
 _Piece = tuple[int, int, str]  # where it stands, and the digits that it says
 
 
@@ -186,7 +193,17 @@ def read_digits(canonical: Canonical) -> Canonical:
 
 def read(text: str) -> tuple[Canonical, Canonical]:
     """A text folded, and that with digits for dictated ones; the same object twice if there are none."""
-    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _read(text)
+    parts = blocks(text)
+    if len(parts) == 1:
+        return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _read(text)
+    written: list[str] = []
+    for start, end in parts:
+        folded, canonical = read(text[start:end])
+        if canonical is not folded or folded.starts is not None:
+            return _read(text)
+        written.append(folded.text)
+    whole = Canonical("".join(written))
+    return whole, whole
 
 
 def _read(text: str) -> tuple[Canonical, Canonical]:
@@ -203,8 +220,7 @@ def _undisguised(canonical: Canonical) -> Canonical:
     return canonical
 
 
-_LONGEST_REMEMBERED = 400
-_remembered = lru_cache(maxsize=256)(_read)  # the turns of a dialogue are looked at from several sides
+_remembered = lru_cache(maxsize=MOST_REMEMBERED)(_read)
 
 
 def _dictated(text: str) -> bool:
@@ -248,7 +264,24 @@ def _han_pieces(text: str, start: int, end: int) -> list[_Piece]:
         else:
             said = part[4] or "-"
         pieces.append((part.start(), part.end(), said))
-    return _joined(text, pieces)
+    return [piece for number in _apart(text, pieces) for piece in _joined(text, number)]
+
+
+def _apart(text: str, pieces: list[_Piece]) -> list[list[_Piece]]:
+    """Numbers that stand side by side, each of seven digits or more: "一三八…/一三九…" are two."""
+    if sum(len(said) for _, _, said in pieces) < 2 * _FEWEST_DIGITS:
+        return [pieces]
+    for mark in "/|、,。":
+        numbers: list[list[_Piece]] = [[]]
+        for piece in pieces:
+            if numbers[-1] and mark in text[numbers[-1][-1][1] : piece[0]]:
+                numbers.append([])
+            numbers[-1].append(piece)
+        if len(numbers) > 1 and all(
+            sum(len(said) for _, _, said in number) >= _FEWEST_DIGITS for number in numbers
+        ):
+            return numbers
+    return [pieces]
 
 
 def _latin_pieces(text: str, start: int, end: int) -> list[_Piece]:
@@ -264,6 +297,8 @@ def _latin_pieces(text: str, start: int, end: int) -> list[_Piece]:
     for part in parts:
         if part["many"]:
             said = _VALUES.get(part["of"].lower(), part["of"]) * _REPEATS[part["many"].lower()]
+        elif part["hundreds"]:
+            said = _VALUES[part["hundreds"].lower()] + "00"
         elif part["tens"]:
             tens = _VALUES[part["tens"].lower()]
             said = tens[0] + _VALUES[part["ones"].lower()] if part["ones"] else tens
@@ -273,7 +308,10 @@ def _latin_pieces(text: str, start: int, end: int) -> list[_Piece]:
             said = _VALUES.get(part[0].lower(), "")
         pieces.append((part.start(), part.end(), said))
     digits = sum(len(said) for _, _, said in pieces)
-    return _joined(text, pieces) if words >= 3 or (words and digits >= 7 and len(pieces) > 2) else []
+    if not (words >= 3 or (words and digits >= 7 and len(pieces) > 2)):
+        return []
+    plus = _PLUS.search(text, max(0, start - 6), start)
+    return ([(plus.start(), start, "+")] if plus and digits >= _FEWEST_DIGITS else []) + _joined(text, pieces)
 
 
 def _is_word(part: re.Match[str]) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
+from sft_shared.data.desensitise.blocks import MOST_REMEMBERED
 from sft_shared.data.desensitise.canonical import fold
 from sft_shared.data.desensitise.cues import SAID_OF, SENTENCE_ENDS, Reading, Theme
 from sft_shared.data.desensitise.numerals import plain
@@ -78,6 +80,8 @@ def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
         return False
     if "-----BEGIN" in left and "-----END" not in left[left.rfind("-----BEGIN") :]:
         return True
+    if last in ".;；":
+        return last == "." and plain(right[0]) in _JOINTS
     tail, head = plain(left[-_REACH:]), plain(right[:_REACH])
     numeric, begins = tail[-1] in _JOINTS, head[0] in _JOINTS
     if (numeric and begins) or (
@@ -85,8 +89,6 @@ def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
         and head.split(None, 1)[0].strip(".,").lower() in _NUMBER_WORDS
     ):
         return True
-    if last in ".;；":
-        return False
     if last in _OPEN or head[0] in _GOES_ON or tail.rsplit(None, 1)[-1].strip(",").lower() in _OPEN_WORDS:
         return True
     theme = _announced(left[-_REACH:])
@@ -106,6 +108,7 @@ def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
     return _PLACE_ENDS.search(tail) is not None and _PLACE_STARTS.match(head) is not None
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def _announced(tail: str) -> Theme | None:
     """What the last cue announces that stands at the end, with no value behind it."""
     reading = Reading(fold(tail))
@@ -117,6 +120,7 @@ def _announced(tail: str) -> Theme | None:
     return None if said else cue.theme
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def _is_called(head: str) -> bool:
     """Does a turn say what the end of the last one was: "is my card number"?"""
     reading = Reading(fold(head))

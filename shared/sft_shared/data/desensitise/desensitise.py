@@ -13,7 +13,7 @@ from sft_shared.content import PLACEHOLDER
 from sft_shared.data.desensitise.audit import Audit, FieldName
 from sft_shared.data.desensitise.chinese_name_labels import could_be_chinese_name
 from sft_shared.data.desensitise.find import Finder, FindSettings
-from sft_shared.data.desensitise.keyed import keyed_hex, load_key
+from sft_shared.data.desensitise.keyed import keyed_letters, load_key
 from sft_shared.data.desensitise.known import Known
 from sft_shared.data.desensitise.placeholders import FILLER, mask
 from sft_shared.data.desensitise.replace import Replacement, TagReplacement
@@ -185,7 +185,7 @@ class Desensitiser:
         for passage, bare, spans in zip(passages, masked, found, strict=True):
             everything = resolve([*spans, *known.places(bare, alone=not passage.turn)])
             if passage.whole and everything:
-                hidden = keyed_hex(self._key, "id", passage.text, length=32).translate(_LETTERS)
+                hidden = keyed_letters(self._key, "id", passage.text, length=32)
                 edits.append([Edit(0, len(passage.text), hidden)])
                 finds.append((passage.field, everything[0].kind))
                 continue
@@ -321,10 +321,6 @@ def _paths(example: Example) -> list[str]:
 
 _SENTENCES = re.compile(r"(?:[^。！？!?\n]|[!?](?=\S))+[。！？!?\n]*")
 _NOTHING = FILLER + " \t\n.,:;!?。，：；！？、\"'()（）“”"
-
-_LETTERS = str.maketrans(
-    "0123456789abcdef", "abcdefghijklmnop"
-)  # a hidden id has no digits to be found in it
 
 
 def _recognisable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -109,17 +109,19 @@ def belongs_to_label(text: str, cue_end: int, start: int) -> bool:
 
 
 _UNIT = re.compile(
-    r"\s*(?:元(?!旦|月|宵)|块(?![打回接给联])|万(?![一能请分])|亿|千(?!万)|圆|美元|人民币|角(?!色)|次(?![日要序])|个(?![人位])|件|"
+    r"\s*多?(?:元(?!旦|月|宵)|块(?![打回接给联])|万(?![一能请分])|亿|千(?!万)|圆|美元|人民币|角(?!色)|次(?![日要序])|个(?![人位])|件|"
     r"条(?!件)|人(?![在不工员家名接是])|字|份|台(?![湾北州上里办])|套|只(?![能有接是收用打要在限发会可需支])|辆|吨|公斤|克(?!制)|千克|"
-    r"米(?![女先小])|公里|平方|平米|立方|公顷|亩|千瓦时|字节|毫秒|秒(?![回接挂])|分钟|小时(?!候)|天(?![天津河])|股(?!东)|手(?![机头动写])|点赞|"
+    r"米(?![女先小])|公里|平方|平米|立方|公顷|亩|千瓦时|字节|[毫微纳]秒|"
+    r"笔(?!记)|单(?![位据号独身子纯元])|秒(?![回接挂])|分钟|小时(?!候)|天(?![天津河])|股(?!东)|手(?![机头动写])|点赞|"
     r"rmb|cny|usd|eur|yuan|dollars|bytes|kb|mb|gb|ms|rows|records|items|units|views|people|"
-    r"users|times|pcs|km|kg|%|‰|°|seconds|requests|followers|shares)"
+    r"users|times|points|plays|likes|clicks|[nµ]s|pcs|km|kg|%|‰|°|seconds|requests|followers|shares)"
     r"(?![a-z])",
     re.I,
 )
 _COUNT_BEFORE = re.compile(
     r"(?:[¥$£€￡]|rmb|usd|cny|eur|共|约|近|超过|达到?|总计|合计|金额为?|"
-    r"余额为?|人口|读数|总数|产量|销量|市值|营收|成交量|成交额|gdp|about|over|around|nearly|total of)\s*$",
+    r"余额为?|人口|读数|总数|产量|销量|市值|营收|成交量|成交额|gdp|"
+    r"costs?|about|over|around|nearly|total of)\s*$",
     re.I,
 )
 
@@ -127,3 +129,13 @@ _COUNT_BEFORE = re.compile(
 def is_quantity(text: str, start: int, end: int) -> bool:
     """Does a unit follow the number, or a currency go before it?"""
     return bool(_UNIT.match(text, end) or _COUNT_BEFORE.search(text, max(0, start - 10), start))
+
+
+def is_draw(digits: str, sizes: Sequence[int]) -> bool:
+    """Five or more numbers of two digits that go up, as a lottery draws them?
+
+    >>> is_draw("0408131923", (2, 2, 2, 2, 2)), is_draw("0642345678", (2, 2, 2, 2, 2))
+    (True, False)
+    """
+    pairs = [digits[place : place + 2] for place in range(0, len(digits), 2)]
+    return set(sizes) == {2} and len(pairs) > 4 and sorted(set(pairs)) == pairs

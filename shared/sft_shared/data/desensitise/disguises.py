@@ -20,6 +20,7 @@ _GROUPS = (  # of a card, but not of an IPv6 address; of an identity number; of 
     re.compile(rf"(?<![0-9])[1-9][0-9]{{5}}{GAP}(?:[0-9]{{4}}{GAP}?){{2}}[0-9]{{3}}[0-9Xx](?![0-9A-Za-z])"),
     re.compile(rf"(?<![0-9])1[3-9][0-9]{GAP}[0-9]{{4}}{GAP}[0-9]{{4}}(?![0-9])"),
 )
+_SEVEN_DIGITS = re.compile(r"[0-9]{3}(?:[^0-9]{0,20}[0-9]){4}", re.S)
 _BETWEEN = re.compile(r"(?<=[0-9])[^0-9Xx]+(?=[0-9Xx])")
 _READ_ANYWAY = re.compile(r"[ \t]{0,2}[-./·_,、|]{0,2}[ \t]{0,2}(?:\n[ \t]*)?")
 
@@ -43,7 +44,7 @@ def escapes(text: str) -> Iterator[Piece]:
 
 def separators(text: str) -> Iterator[Piece]:
     """(start, end, dash) of what stands between the usual groups of a card, an identity or mobile number."""
-    for pattern in _GROUPS:
+    for pattern in _GROUPS if _SEVEN_DIGITS.search(text) else ():
         for found in pattern.finditer(text):
             for gap in _BETWEEN.finditer(text, found.start(), found.end()):
                 if not _READ_ANYWAY.fullmatch(gap[0]):

@@ -117,6 +117,8 @@ _NUMBER_STARTS = re.compile(
     r"(?<![\w$€£#:/-])(?<!\d\.)\d{1,6}(?=[A-Za-z]?(?:[-/ ][\dA-Za-z/]{1,5})?,?\s+[\w(])"
 )
 _NUMBER_HINT = re.compile(r"[0-9][A-Za-z]?(?:[-/ ][0-9A-Za-z/]{1,5})?,?\s")
+_ENDS_PHONE = re.compile(r"(?:\d|\))[ .-]?$|(?:x|ext\.?|extension) ?$")  # "(303) 649-6872, 5 Main St"
+_NEXT_NUMBER = re.compile(r"(?:-\d{2,5})?,\s+\d")
 _NO_BEFORE = re.compile(r"(?<!\w)No\.? ?$")
 _UNIT_BEFORE = re.compile(rf"{_UNIT_WORD}\.?\s*#?\s?$")
 _UNIT_WORDS = (
@@ -146,6 +148,10 @@ def find_english_addresses(text: str) -> Iterator[Span]:
     done = 0
     for number in _NUMBER_STARTS.finditer(text) if _NUMBER_HINT.search(text) else ():
         if number.start() < done or _UNIT_BEFORE.search(text, max(0, number.start() - 12), number.start()):
+            continue
+        if _ENDS_PHONE.search(text, max(0, number.start() - 6), number.start()) and _NEXT_NUMBER.match(
+            text, number.end()
+        ):
             continue
         abbreviated = _NO_BEFORE.search(text, max(0, number.start() - 4), number.start())
         start = abbreviated.start() if abbreviated else number.start()

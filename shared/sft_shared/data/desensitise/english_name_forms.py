@@ -16,7 +16,10 @@ _UPPER = r"[A-Z\u00c0-\u00de\u0100-\u017f\u1e00-\u1eff]"
 _WORD = rf"(?:{_UPPER}(?:{_LETTER}|['’-](?={_LETTER}))*)"
 _ANY = rf"(?:{_LETTER}(?:{_LETTER}|['’-](?={_LETTER}))*)"
 _LAST_FIRST = re.compile(
-    rf"(?<![\w'’,.@-] )(?<![\w'’@.-])(?P<last>(?:(?:DE|DEL|DE LA|LA|VAN|VON|VAN DER|AL|EL|De|"
+    rf"(?:(?<![\w'’,.@-] )|(?<=Patient )|(?<=Passenger )|(?<=Guest )|(?<=Tenant )|(?<=Employee )|"
+    rf"(?<=Name ))"
+    rf"(?!(?:Patient|Passenger|Guest|Tenant|Employee|Name) )"
+    rf"(?<![\w'’@.-])(?P<last>(?:(?:DE|DEL|DE LA|LA|VAN|VON|VAN DER|AL|EL|De|"
     rf"Del|Van|Von) )?{_WORD}(?: {_WORD})?)"
     rf"(?:, ?|/)(?P<first>{_WORD}(?:[ -]{_WORD}){{0,2}}(?: {_UPPER}\.?)?)(?![\w'’/])"
 )

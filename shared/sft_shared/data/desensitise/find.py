@@ -21,6 +21,7 @@ from sft_shared.data.desensitise import (
     phones,
     plates,
 )
+from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks
 from sft_shared.data.desensitise.canonical import Canonical, read
 from sft_shared.data.desensitise.chinese_addresses import find_chinese_addresses
 from sft_shared.data.desensitise.chinese_names import find_chinese_names
@@ -34,7 +35,6 @@ from sft_shared.data.desensitise.turns import find_answers, find_pieces
 
 _FEWEST_DIGITS = 7
 _DIGIT = re.compile("[0-9]")
-_LONGEST_REMEMBERED, _MOST_REMEMBERED = 400, 4096  # characters of a text, texts: some megabytes
 _BY_NUMBER = (
     cards.find_cards,
     documents.find_resident_ids,
@@ -122,26 +122,41 @@ def _across(texts: Sequence[str], alone: Sequence[Sequence[Span]]) -> Iterator[t
 
 
 def _found(text: str) -> tuple[Span, ...]:
-    """All finds in a text; they may overlap. Logs say much more than once, so short texts are remembered."""
-    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else tuple(_look(text))
+    """All finds in a text; they may overlap. Logs say much more than once, so blocks are remembered."""
+    parts = blocks(text)
+    if len(parts) == 1:
+        return _remembered(text) if len(text) <= LONGEST_REMEMBERED else tuple(_look(text))
+    found: list[Span] = []
+    for start, end in parts:
+        block = text[start:end]
+        spans = _remembered(block) if len(block) <= LONGEST_REMEMBERED else _look(block)
+        found += [Span(span.start + start, span.end + start, span.kind, span.confidence) for span in spans]
+    return tuple(found)
 
 
 def _look(text: str) -> list[Span]:
     folded, canonical = read(text)
     plain = folded.text
     digits = _DIGIT.search(plain) is not None
-    spans: list[Span] = []
-    if not plain.isascii():
-        spans += find_chinese_names(plain)
-        spans += find_chinese_addresses(plain)
-    spans += find_english_names(plain)
+    spans = list(_people(plain.translate(_ALIKE) if digits else plain))
     if digits:
         spans += find_english_addresses(plain)
     spans = _placed(folded, spans)
     return spans + _placed(canonical, _numbered(canonical, digits=digits or canonical is not folded))
 
 
-_remembered = lru_cache(maxsize=_MOST_REMEMBERED)(lambda text: tuple(_look(text)))
+def _named(plain: str) -> tuple[Span, ...]:
+    """Names, and addresses in Chinese: which digits stand there makes no difference to them."""
+    spans: list[Span] = []
+    if not plain.isascii():
+        spans += find_chinese_names(plain)
+        spans += find_chinese_addresses(plain)
+    return (*spans, *find_english_names(plain))
+
+
+_ALIKE = str.maketrans("0123456789", "1111111111")
+_people = lru_cache(maxsize=MOST_REMEMBERED)(_named)
+_remembered = lru_cache(maxsize=MOST_REMEMBERED)(lambda text: tuple(_look(text)))
 
 
 def _numbered(canonical: Canonical, *, digits: bool) -> list[Span]:

@@ -14,7 +14,7 @@ from sft_shared.data.desensitise.spans import Kind
 from sft_shared.dialogue import Message
 
 _TAIL = re.compile(r"([0-9][0-9 \-]*)[^0-9A-Za-z]{0,4}$")
-_HEAD = re.compile(r"[^0-9A-Za-z]{0,12}?([0-9][0-9 \-]*[Xx]?)(?![0-9A-Za-z.])")
+_HEAD = re.compile(r"[^0-9A-Za-z]{0,12}?([0-9][0-9 \-]*[Xx]?)(?![0-9A-Za-z.年月])")
 _MAY_BE_TAIL = re.compile(r"[0-9][0-9 \-]*(?:[^0-9A-Za-z]{0,4}|\[IP\])$")
 _NEAR_TAIL = re.compile(r"[0-9 \-]")
 _MOST_PARTS = 6

@@ -14,6 +14,7 @@ from sft_shared.files import write_secret
 
 T = TypeVar("T")
 KEY_BYTES = 32
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
 def load_key(path: Path) -> bytes:
@@ -37,20 +38,20 @@ def load_key(path: Path) -> bytes:
     return key
 
 
-def keyed_hex(key: bytes, *what: str, length: int) -> str:
-    """``length`` hexadecimal digits, at most 64, of HMAC-SHA256 over ``what``."""
-    return hmac.new(key, _joined(what), hashlib.sha256).hexdigest()[:length]
+def keyed_letters(key: bytes, *what: str, length: int) -> str:
+    """``length`` letters from a to p, at most 64, of HMAC-SHA256 over ``what``: no digits, so no number."""
+    return hmac.new(key, _joined(what), hashlib.sha256).hexdigest()[:length].translate(_LETTERS)
 
 
 def name_for(text: str, *, key: bytes | None) -> str:
-    """16 hexadecimal digits in place of ``text``.
+    """16 letters from a to p in place of ``text``.
 
     Only who has the key can find the text by trying, as all phone numbers can be tried. Without one, for
     public data, anybody can.
     """
     if key is None:
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return keyed_hex(key, "name", text, length=16)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest().translate(_LETTERS)
+    return keyed_letters(key, "name", text, length=16)
 
 
 class Draw:

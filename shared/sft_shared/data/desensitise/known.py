@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from sft_shared.data.desensitise.name_parts import is_called, parts_of
 from sft_shared.data.desensitise.numerals import plain
 from sft_shared.data.desensitise.pseudonyms import canonical
 from sft_shared.data.desensitise.spans import Kind, Span
 
 _RUN = re.compile(r"(?<![0-9])[0-9](?:[ \-._·\u200b]{0,2}[0-9]){5,30}(?![0-9])")
+_SIX_DIGITS = re.compile("[0-9](?:[^0-9]{0,2}[0-9]){5}")
 _FEWEST_DIGITS = 6
 _LONGEST_VALUE = 300
+_PART = 0.5  # how sure a part of a name is: whatever else is found there counts more
 _ALSO_WORDS_TEXT = (
     "will may mark rose grace hope bill rich frank art dawn faith joy june april august summer "
     "autumn jack drew grant chase chance miles page sue pat penny ray rob skip van victor wade "
@@ -30,6 +33,7 @@ class Known:
     def __init__(self, finds: Iterable[tuple[str, Span]]) -> None:
         self._best: dict[str, Span] = {}
         self._forms: dict[str, Span] = {}
+        self._parts: dict[str, Span] = {}
         self._numeric = False
         for text, span in finds:
             value = canonical(text)
@@ -39,6 +43,9 @@ class Known:
             self._numeric = self._numeric or any(map(str.isdigit, value))
             if _may_be_followed(text, span.kind):
                 self._forms[text] = span
+                if span.kind == "name":
+                    for part in parts_of(text, confidence=span.confidence):
+                        self._parts.setdefault(part, span)
 
     def kind(self, text: str, found_as: Kind) -> Kind:
         """The kind of a value, which is one throughout the dialogue."""
@@ -54,17 +61,31 @@ class Known:
             if best is not None and _is_telling(text.strip()):
                 start = text.index(text.strip())
                 yield Span(start, start + len(text.strip()), best.kind, best.confidence)
-        for run in _RUN.finditer(plain(text)) if self._numeric else ():
+        flat = plain(text) if self._numeric else ""
+        for run in _RUN.finditer(flat) if _SIX_DIGITS.search(flat) else ():
             best = self._best.get(canonical(run[0]))
             if best is not None:
                 yield Span(run.start(), run.end(), best.kind, best.confidence)
+        whole: list[tuple[int, int]] = []
         for form, span in self._forms.items():
-            start = text.find(form)
-            while start >= 0:
-                end = start + len(form)
-                if _is_bounded(text, start, end):
-                    yield Span(start, end, span.kind, span.confidence)
-                start = text.find(form, end)
+            for start, end in _places(form, text):
+                whole.append((start, end))
+                yield Span(start, end, span.kind, span.confidence)
+        for part, span in self._parts.items():
+            for start, end in _places(part, text):
+                inside = any(first <= start and end <= last for first, last in whole)
+                if not inside and is_called(text, start, end):
+                    yield Span(start, end, span.kind, min(span.confidence, _PART))
+
+
+def _places(form: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where ``form`` stands, and neither a word nor a number goes on."""
+    start = text.find(form)
+    while start >= 0:
+        end = start + len(form)
+        if _is_bounded(text, start, end):
+            yield start, end
+        start = text.find(form, end)
 
 
 def _is_telling(text: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from sft_shared.data.desensitise.cues import Reading
+from sft_shared.data.desensitise.digits import is_draw
 from sft_shared.data.desensitise.dotted import is_no_address
 from sft_shared.data.desensitise.spans import Span
 
@@ -40,6 +41,11 @@ def find_emails(reading: Reading) -> Iterator[Span]:
         for found in _DISGUISED.finditer(text):
             if "@" in found[0] or not _is_prose(found[0]):
                 yield Span(found.start(), found.end(), "email", 0.95)
+
+
+def may_hold_email(text: str) -> bool:
+    """Is there an @ in the text, or a word for one?"""
+    return "@" in text or any(map(text.lower().__contains__, _AT_WORDS))
 
 
 _IN_URL = re.compile(r"://[^\s/@]{1,128}\Z")
@@ -125,6 +131,8 @@ def find_machines(reading: Reading) -> Iterator[Span]:
     if named or text.count(":") >= 5 or text.count("-") >= 5 or text.count(".") >= 2:
         for found in _MAC.finditer(text):
             sure = found[1] in (":", "-") or found[2] == "."
+            digits = found[0].replace("-", "")
+            sure = sure and not (digits.isdecimal() and is_draw(digits, (2,) * (len(digits) // 2)))
             if sure or _says_mac(reading, found.start(), found.end()):
                 yield Span(found.start(), found.end(), "mac", 0.97)
     if named:

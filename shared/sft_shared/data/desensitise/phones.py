@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import phonenumbers
 
 from sft_shared.data.desensitise.announced import announced_as_other
 from sft_shared.data.desensitise.cues import Reading
-from sft_shared.data.desensitise.digits import Number, belongs_to_label, is_quantity, stands_alone
+from sft_shared.data.desensitise.digits import Number, belongs_to_label, is_draw, is_quantity, stands_alone
 from sft_shared.data.desensitise.spans import Span
 
 _MOBILE = re.compile(r"1[3-9]\d{9}")
@@ -18,10 +18,10 @@ _MOBILE_GROUPS = re.compile(
     r"3,3,3,2|3,2,2,2,2"
 )
 _ABROAD = re.compile(r"(?:\+|\b00)(?!86)\d{1,3}[ -]?$")
-_PREFIX = re.compile(r"(?:\(?(?:\+|00)\s?86\s?\)?|\(86\)|(?<!\d)86)[\s·.-]{0,2}$")
+_PREFIX = re.compile(r"(?:\(?(?:\+|00)\s?86\s?\)?|\(86\)|(?<!\d)86)[\s·.-]{0,2}(?:\(0\)\s?)?$")
 _AREA = r"(?:10|2[0-57-9]|[3-9]\d{2})"
 _LANDLINE = re.compile(
-    rf"(?<![0-9A-Za-z.])(?:(?:\+|00)86[ -]?)?(?:\(\s?0?{_AREA}\s?\)|(?<=86)0?{_AREA}|"
+    rf"(?<![0-9A-Za-z.])(?:(?:\+|00)86[ -]?|86[ -])?(?:\(\s?0?{_AREA}\s?\)|(?<=86)0?{_AREA}|"
     rf"(?<=86[ -]){_AREA}|0{_AREA})[ -]{{0,3}}"
     r"[2-8]\d{2,3}[ -]?\d{4}(?![0-9])"
     r"(?P<extension>\s{0,2}(?:转|ext\.?|x|分机号?|-|#)\s{0,2}\d{1,6}(?![0-9]))?",
@@ -29,48 +29,77 @@ _LANDLINE = re.compile(
 )
 _SERVICE = re.compile(
     r"(?<![0-9A-Za-z.])(?:400|800)(?:[ -]?\d{3}[ -]?\d{4}|[ -]?\d{4}[ -]?\d{3}|"
-    r"-\d-\d{3}-\d{3})(?![0-9A-Za-z])(?:\s?(?:转|ext\.?)\s?\d{1,5}(?!\d))?"
+    r"\d-\d{3}-\d{3}|-\d-\d{3}-\d{3})(?![0-9A-Za-z])(?:\s?(?:转|ext\.?)\s?\d{1,5}(?!\d))?"
 )
-_EXTENSION = r"(?P<extension>[\s,]{0,2}(?:x|ext\.?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
+_EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
 _AMERICAN = re.compile(
-    rf"(?<![0-9A-Za-z.+$-])(?P<country>(?:\+|"
-    rf"00)?1[ .-]{{1,2}})?(?:(?P<round>\([2-9]\d\d\))[ .-]{{0,2}}|[2-9]\d\d(?P<mark>[ .-]))"
-    rf"(?:(?(round)\d|[2-9]))\d\d(?:(?(mark)(?P=mark)|[ .-]))\d{{4}}(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
+    rf"(?<![0-9A-Za-z.+$-])(?P<country>(?:\+|00)?1[ .-]{{1,2}})?"
+    rf"(?:(?P<round>\([2-9]\d\d\))[ .-]{{0,2}}|[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
+    rf"(?:(?(round)\d|[2-9]))\d\d(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?: ?[.-] ?| )))\d{{4}}"
+    rf"(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
     re.I,
 )
 _BRITISH = re.compile(
     r"(?<![0-9A-Za-z.+-])(?:07\d{3}[ -]?\d{3}[ -]?\d{3}|07\d{3}[ -]?\d{6}|"
     r"020[ -]\d{4}[ -]\d{4}|\(020\)[ -]?\d{4}[ -]?\d{4}|01\d{2}1?[ -]\d{3}[ -]\d{4}|"
     r"\(?01\d{3}\)?[ -]\d{5,6}|01\d{3}[ -]\d{3}[ -]\d{3}|03\d{2}[ -]\d{3}[ -]\d{4}|"
-    r"0800[ -]\d{3}[ -]\d{3,4})(?![0-9A-Za-z])"
+    r"0800[ -]\d{3}[ -]\d{3,4}|447[4-9]\d{8})(?![0-9A-Za-z])"
 )
 _INTERNATIONAL = re.compile(
     rf"(?<![0-9A-Za-z])\(?(?:\+|"
-    rf"00(?=\s?[1-9]\d?[ -]))\s?\(?[1-9](?:[ ./()-]{{0,2}}\d){{6,14}}(?![0-9]){_EXTENSION}",
+    rf"00(?=\s?[1-9]\d{{0,2}}[ -]))\s?\(?[1-9](?:[ ./()-]{{0,3}}\d){{6,14}}(?![0-9]){_EXTENSION}",
     re.I,
 )
-_MAY_HOLD = re.compile(r"[\d(+][\d() ./-]{5}[\d() ./-]*\d")
+_MAY_HOLD = re.compile(r"[\d(+][\d() ./·-]{5}[\d() ./·-]*\d")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
 _STARTS = re.compile(  # of each of the patterns above
-    r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|1[ .-]|[2-9]\d\d[ .-])"
+    r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|447|1[ .-]|[2-9]\d\d[ ./·-])"
 )
 _DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d{2}")
 
 
+_MOMENT = re.compile(  # Unix time from 2001 to 2033, in seconds or milliseconds; a date with what follows it
+    r"1\d{9}(?:\d{3})?|20[0-4]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{1,6}"
+)
+_CENTS = re.compile(r"\.\d\d?(?![\d.])")
+_CODE_BEFORE = re.compile(
+    r"(?<![A-Za-z])(?!(?:TEL|FAX|MOB|PHONE|CELL|PH|[TMFP])-$)[A-Z]{1,6}-$"
+)  # HT-0755-20261103
+_ROUND = re.compile(r"\d+[ -]\d*00[ -]\d*00")
+_MOST_DIGITS = 13
 _TRUNK = re.compile(
-    r"(?<![\w.+/$-])(?<!\d[ .])(?:\(0\d{1,4}\)[ ./-]?|0\d{1,4}[ ./-])\d{2,8}(?:[ "
+    r"(?<![0-9A-Za-z_.+/$-])(?<!\d[ .:])(?:\(0\d{1,4}\)[ ./-]?|0\d{1,4}[ ./-])\d{2,8}(?:[ "
     r"./-]\d{2,5}){0,4}(?![\d-]|[.:/]\d|[A-Za-z])"
 )
 _AMERICAN_DIGITS = re.compile(r"[2-9]\d\d[2-9]\d{6}")
 _ASKS_TO_CALL = re.compile(
-    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|is my (?:cell|mobile|phone|number|landline))", re.I
+    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|(?:is |still )+(?:my|your|his|her|the) "
+    r"(?:[A-Za-z]+ )?(?:cell|whatsapp|mobile|phone|number|landline))",
+    re.I,
 )
 _NUMBER = re.compile(r"\bnumber(?:'s| is)?\s$", re.I)
 _FREE = re.compile(r"(?<![0-9A-Za-z.+-])1[38]00[ -]?\d{3}[ -]?\d{3}(?![0-9A-Za-z-])")
+_BARE_CUES = ("号码", "号码是")
 _SHORT_CODE = re.compile(
-    r"(?<![0-9A-Za-z.-])(?:(?<=客服)955\d{2}|9[56]\d{3}|1[02]\d{3}|96\d{4})(?![0-9A-Za-z]|[.-]\d)"
+    r"(?:9(?<![0-9A-Za-z.-]9)(?:[56]\d{3}|6\d{4})|1(?<![0-9A-Za-z.-]1)[02]\d{3})(?![0-9A-Za-z]|[.-]\d)"
 )
-_STATED = re.compile(r"\b(?:it'?s|it is|number(?: is|'s)?|on|at|me)\s$", re.I)
+_VANITY = re.compile(  # 1-800-FLOWERS
+    r"(?<![0-9A-Za-z-])1-8(?:00|33|44|55|66|77|88)-(?:\d{3}-[A-Z]{4}|[A-Z]{3,4}-?[A-Z]{3,4})(?![0-9A-Za-z])"
+)
+_DIALLED = re.compile(r"(?:(?<!折)[打拨](?:了|过|通)?|[工农建交招]行|客服)(?:的是)?\s?$")
+_STATED = re.compile(
+    r"\b(?:(?:it'?s|it is|number(?: is|'s)?|on|at|me|try|dial|ring|contact)\s|"
+    r"(?:calls?|code|texts?|sms|otp|messages?|voicemail|sent|goes|went|texted|"
+    r"called|rang|forwarded|ported)(?: is| was| it)? (?:to|from|at) |"
+    r"(?:change[sd]?|switch(?:ed)?|moved?)(?: it)? (?:to|from) |hit me up |\bnumber [a-z ]{1,12}: ?|"
+    r"(?:home|work|office|day|evening|daytime|primary|secondary|alternate|backup|emergency|[hcwmtp]): ?)$",
+    re.I,
+)
+_ALSO = re.compile(  # one more number, behind another: "at 713-256-3124 or 7026188392"
+    r"(?:at|on|me|try|is|call|phone|cell|mobile|tel):?\s\(?[2-9]\d\d\)?[ .-]?[2-9]\d\d[ .-]?\d{4}"
+    r"(?: or|,|;| and| &| /|/)(?: or| and)?\s?$",
+    re.I,
+)
 _REGIONS = (
     "US",
     "GB",
@@ -97,7 +126,16 @@ _REGIONS = (
 
 def is_valid_anywhere(digits: str) -> bool:
     """Would the digits reach somebody if dialled within one of the larger countries?"""
-    for region in _REGIONS:
+    return _is_valid(digits, _REGIONS)
+
+
+def is_valid_abroad(digits: str) -> bool:
+    """Would they, dialled with a + before them?"""
+    return _is_valid(f"+{digits}", (None,))
+
+
+def _is_valid(digits: str, regions: Iterable[str | None]) -> bool:
+    for region in regions:
         try:
             if phonenumbers.is_valid_number(phonenumbers.parse(digits, region)):
                 return True
@@ -115,21 +153,34 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         digits, sizes = digits[4:], (number.sizes[1:] if number.sizes[0] == 4 else (11,))
     else:
         sizes = number.sizes
+    if len(digits) > _MOST_DIGITS:
+        return
     cue = reading.cue_before(start) or reading.cue_after(end)
     said = cue is not None and cue.theme == "phone"
-    if _is_called_otherwise(reading, start, end):
+    mobile = _MOBILE.fullmatch(digits) is not None
+    if not (mobile or said or len(digits) in (10, 11)):
         return
     if not stands_alone(text, start, end) and not (said and cue is not None and cue.end == start):
         return
-    if _MOBILE.fullmatch(digits) and not _ABROAD.search(text, max(0, start - 6), start):
+    beside = cue is not None and cue.end >= start - 2
+    if len(sizes) == 1 and not beside and _MOMENT.fullmatch(digits):
+        return
+    if _is_called_otherwise(reading, start, end):
+        return
+    if mobile and not _ABROAD.search(text, max(0, start - 6), start):
         usual = _MOBILE_GROUPS.fullmatch(",".join(map(str, sizes)))
         if not usual and not (number.whole and (number.plain or said)):
             return
         if not said and (
-            _is_harmless(reading, start) or is_quantity(text, start, end) or "\n" in number.marks
+            _is_harmless(reading, start)
+            or is_quantity(text, start, end)
+            or "\n" in number.marks
+            or _CENTS.match(text, end)
+            or digits.endswith("0000000")
+            or (len(sizes) > 1 and _CODE_BEFORE.search(text, max(0, start - 7), start))
         ):
             return
-        prefix = _PREFIX.search(text, max(0, start - 8), start)
+        prefix = _PREFIX.search(text, max(0, start - 12), start)
         plus = text[start - 1 : start] == "+"
         begin = prefix.start() if prefix else start - 1 if plus else start
         if cue is not None and cue.theme == "order" and sizes not in ((11,), (3, 4, 4)):
@@ -149,6 +200,7 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         and not (belongs_to_label(text, cue.end, start) and text[start - 1] == "=")
         and not _HOURS.fullmatch(text, start, end)
         and not _DAY.fullmatch(text, start, end)
+        and not (is_draw(number.digits, number.sizes) and text[cue.start : cue.end] in _BARE_CUES)
     ):
         yield Span(start, end, "phone", 0.6 if abs(start - cue.end) > 6 else 0.7)
     elif (
@@ -159,12 +211,17 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
     ):
         yield Span(start, end, "phone", 0.6)
     elif (
-        cue is None
+        (cue is None or said)
         and (_AMERICAN_DIGITS.fullmatch(digits) or _NUMBER.search(text, max(0, start - 12), start))
         and len(set(digits)) > 4
         and number.whole
-        and number.sizes in ((10,), (3, 3, 4), (3, 7), (6, 4))
-        and (_STATED.search(text, max(0, start - 12), start) or _ASKS_TO_CALL.match(text, end))
+        and number.sizes in ((10,), (3, 3, 4), (3, 7), (6, 4), (1,) * 10)
+        and (
+            _STATED.search(text, max(0, start - 24), start)
+            or _ASKS_TO_CALL.match(text, end)
+            or _ALSO.search(text, max(0, start - 40), start)
+            or (number.sizes == (3, 7) and number.marks == {"-"} and not _is_harmless(reading, start))
+        )
         and not is_quantity(text, start, end)
         and is_valid_anywhere(digits)
     ):
@@ -177,7 +234,9 @@ def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:
     if noun is None:
         return False
     cue = reading.cue_before(start) or reading.cue_after(end)
-    return cue is None or cue.theme != "phone" or cue.end <= noun
+    if cue is None or cue.theme != "phone" or cue.end <= noun:
+        return True
+    return noun < cue.start and reading.text[cue.start : cue.end] in _BARE_CUES  # 开奖号码
 
 
 def _is_harmless(reading: Reading, start: int) -> bool:
@@ -194,18 +253,31 @@ def find_phones(reading: Reading) -> Iterator[Span]:
 
 def _shaped(reading: Reading) -> Iterator[Span]:
     text = reading.text
+    for found in _SHORT_CODE.finditer(text):
+        if _is_dialled(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
+            yield Span(found.start(), found.end(), "phone", 0.6)
+    for found in _VANITY.finditer(text) if "1-8" in text else ():
+        yield Span(found.start(), found.end(), "phone", 0.85)
     if not _MAY_HOLD.search(text) or not _STARTS.search(text):
         return
     for found in _LANDLINE.finditer(text):
+        if _CODE_BEFORE.search(text, max(0, found.start() - 7), found.start()):
+            continue
         yield Span(
             found.start(), found.end(), "phone", 0.85 if not _is_harmless(reading, found.start()) else 0.3
         )
     for found in _SERVICE.finditer(text):
         said = _is_said(reading, found.start(), found.end())
         grouped = ("-" in found[0] or " " in found[0]) and not _is_harmless(reading, found.start())
+        other = _CODE_BEFORE.search(text, max(0, found.start() - 7), found.start())
+        other = other or _ROUND.fullmatch(found[0])
+        if not said and (other or is_quantity(text, found.start(), found.end())):
+            continue
         if said or grouped or reading.cue_before(found.start()) is None:
             yield Span(found.start(), found.end(), "phone", 0.9 if said else 0.75)
     for found in _AMERICAN.finditer(text):
+        if _ROUND.fullmatch(found[0]):
+            continue
         if not _is_harmless(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
             yield Span(found.start(), found.end(), "phone", 0.9)
     for found in _BRITISH.finditer(text):
@@ -228,15 +300,25 @@ def _national(reading: Reading) -> Iterator[Span]:
             said = _is_said(reading, start, end)
             said = said or _ASKS_TO_CALL.match(text, end) is not None
             other = None if said else reading.cue_before(start, reach=20)
-            pairs = re.fullmatch(r"(?:\d\d\D?)+", found[0]) is not None
+            sizes = [len(group) for group in re.findall(r"\d+", found[0])]
+            pairs = (
+                found[0][0] != "("
+                and (sizes[0] < 4 or sizes == [4, 4])
+                and all(size % 2 == 0 for size in sizes)
+            )
+            if is_draw(digits, sizes):
+                continue
             if (said and not (pairs and len(digits) != 10)) or (
                 other is None and not pairs and is_valid_anywhere(digits)
             ):
                 yield Span(start, end, "phone", 0.8 if said else 0.66)
-    for found in _SHORT_CODE.finditer(text):
-        cue = reading.cue_before(found.start(), reach=5)
-        if cue is not None and cue.theme == "phone" and not is_quantity(text, found.start(), found.end()):
-            yield Span(found.start(), found.end(), "phone", 0.6)
+
+
+def _is_dialled(reading: Reading, start: int) -> bool:
+    """Does a word of telephones, of dialling, or a bank's name stand right before a short code?"""
+    cue = reading.cue_before(start, reach=5)
+    said = cue is not None and cue.theme == "phone"
+    return said or _DIALLED.search(reading.text, max(0, start - 6), start) is not None
 
 
 def _is_said(reading: Reading, start: int, end: int) -> bool:
@@ -254,10 +336,11 @@ def _international(reading: Reading, found: re.Match[str]) -> Iterator[Span]:
         else found.start()
     )
     try:
-        possible = phonenumbers.is_possible_number(phonenumbers.parse(digits, None))
+        parsed = phonenumbers.parse(digits, None)
+        possible, valid = phonenumbers.is_possible_number(parsed), phonenumbers.is_valid_number(parsed)
     except phonenumbers.NumberParseException:
-        possible = False
-    if written.startswith("00 ") and not _is_said(reading, start, found.end()):
+        possible = valid = False
+    if written.startswith("00") and not (valid or _is_said(reading, start, found.end())):
         return
     if possible or _is_said(reading, found.start(), found.end()):
         yield Span(start, found.end(), "phone", 0.95 if possible else 0.75)

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from sft_shared.data.desensitise import coined
+from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks
 from sft_shared.data.desensitise.numerals import luhn_remainder, plain, resident_check_digit
 from sft_shared.data.desensitise.tags import TAG
 
@@ -103,7 +104,14 @@ def mask(text: str) -> str:
     >>> mask("卡号[信用卡号]，电话15400001234").replace(FILLER, "x")
     '卡号xxxxxxx，电话xxxxxxxxxxx'
     """
-    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _masked(text)
+    parts = blocks(text)
+    if len(parts) > 1:
+        return "".join([_block(text[start:end]) for start, end in parts])
+    return _block(text)
+
+
+def _block(text: str) -> str:
+    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _masked(text)
 
 
 def _masked(text: str) -> str:
@@ -116,8 +124,7 @@ def _masked(text: str) -> str:
     return "".join(signs)
 
 
-_LONGEST_REMEMBERED = 400
-_remembered = lru_cache(maxsize=1024)(_masked)  # a text is masked again in each pass, and by the gate
+_remembered = lru_cache(maxsize=MOST_REMEMBERED)(_masked)
 
 
 def is_placeholder(text: str) -> bool:

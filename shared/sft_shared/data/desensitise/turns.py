@@ -14,14 +14,15 @@ from sft_shared.data.desensitise.digits import Number
 from sft_shared.data.desensitise.disguises import GAP
 from sft_shared.data.desensitise.documents import find_resident_ids
 from sft_shared.data.desensitise.english_name_phrases import could_be_english_name
-from sft_shared.data.desensitise.network import find_emails
-from sft_shared.data.desensitise.phones import is_valid_anywhere
+from sft_shared.data.desensitise.network import find_emails, may_hold_email
+from sft_shared.data.desensitise.phones import is_valid_abroad, is_valid_anywhere
 from sft_shared.data.desensitise.spans import Kind, Span
 
 _PIECE = re.compile(r"[0-9](?:[ .·/-]{0,2}[0-9])*(?:[ -]?[Xx](?![A-Za-z]))?")
 _BETWEEN_GROUPS = re.compile(GAP)
 _MOST_TURNS = 12  # from the first piece of a number to its last
 _MOST_DIGITS = 19
+_LONGEST_PIECE, _LONGEST_WRITTEN = 60, 240  # characters of a turn as it is read, and as it was written
 _BEGINS = re.compile(r"[^0-9]{0,6}(?:号|前面|前[三四]位|开头|先记)[^0-9]{0,4}[0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _Place = tuple[int, int, int, str]  # turn, start and end in its original text, digits
@@ -32,11 +33,11 @@ def find_pieces(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
 
     A turn gives one piece, or none if somebody only says "go on".
     """
-    readings = [read(text)[1] for text in texts]
-    yield from _mail(readings)
-    pieces = [_piece(turn, canonical) for turn, canonical in enumerate(readings)]
-    if not any(pieces):
+    yield from _mail(texts)
+    pieces = [_piece(turn, text) for turn, text in enumerate(texts)]
+    if sum(1 for piece in pieces if piece) < 2:
         return
+    readings = [read(text)[1] for text in texts]
     themes: list[Theme | None] = [None] * len(texts)
     for turn, canonical in enumerate(readings):
         if any(pieces[turn : turn + 4]):  # a cue three turns before still counts
@@ -67,9 +68,10 @@ def find_pieces(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
                     yield turn, Span(begin, end, kind, 0.9)
 
 
-def _piece(turn: int, canonical: Canonical) -> _Place | None:
+def _piece(turn: int, text: str) -> _Place | None:
     """The one number of a turn; also one in groups with little between them."""
-    if len(canonical.text) > 60:
+    canonical = read(text)[1] if len(text) <= _LONGEST_WRITTEN else None
+    if canonical is None or len(canonical.text) > _LONGEST_PIECE:
         return None
     found = list(_PIECE.finditer(canonical.text))
     if not found or not all(
@@ -90,6 +92,8 @@ def _kind(digits: str, theme: Theme | None, *, begun: bool) -> Kind | None:
         return None  # a check digit ends a number
     if theme == "phone" and len(digits) in (10, 11) and is_valid_anywhere(digits):
         return "phone"
+    if theme == "phone" and len(digits) in (11, 12, 13) and is_valid_abroad(digits):
+        return "phone"
     text = digits
     number = Number(
         0, len(digits) - digits.endswith("X"), digits.removesuffix("X"), (len(digits),), frozenset(), True
@@ -104,11 +108,20 @@ def _kind(digits: str, theme: Theme | None, *, begun: bool) -> Kind | None:
     return "card" if theme == "card" and 16 <= len(digits) <= 19 and digits.startswith("62") else None
 
 
-def _mail(readings: Sequence[Canonical]) -> Iterator[tuple[int, Span]]:
+_NEAR = 160  # characters of a turn that are looked through for an @
+_SIGNS_OF_MAIL_TEXT = "@ ＠ & % 艾特 圈a at) at] at} at> #at# _at_"
+_SIGNS_OF_MAIL = (*_SIGNS_OF_MAIL_TEXT.split(), " at ", " at\n", "\nat ")
+
+
+def _mail(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
     """An address that breaks off at its @ or a dot and goes on in the next turn, or in that person's next."""
-    for turn, goes_on in ((turn, turn + step) for turn in range(len(readings) - 1) for step in (1, 2)):
-        if goes_on == len(readings):
+    for turn, goes_on in ((turn, turn + step) for turn in range(len(texts) - 1) for step in (1, 2)):
+        if goes_on == len(texts):
             continue
+        near = f"{texts[turn][-_NEAR:].rstrip()}\n{texts[goes_on][:_NEAR].lstrip()}".lower()
+        if not any(map(near.__contains__, _SIGNS_OF_MAIL)):
+            continue
+        readings = {each: read(texts[each])[1] for each in (turn, goes_on)}
         left, right = readings[turn].text.rstrip(), readings[goes_on].text
         body = right.lstrip()
         skipped = len(right) - len(body)
@@ -119,6 +132,8 @@ def _mail(readings: Sequence[Canonical]) -> Iterator[tuple[int, Span]]:
         ):
             continue
         head, tail = left[-80:], body[:80]
+        if not may_hold_email(head + tail):
+            continue
         for span in find_emails(Reading(Canonical(head + tail))):
             if span.start < len(head) < span.end:
                 offset = len(left) - len(head)
@@ -151,8 +166,7 @@ _ANSWER = re.compile(
 def find_answers(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
     """Names that answer "What is your name?" and its like: (turn, span)."""
     for turn in range(1, len(texts)):
-        asked = read(texts[turn - 1])[0].text
-        asked = asked[-80:]
+        asked = read(texts[turn - 1])[0].text[-80:]
         if not _MAY_ASK.search(asked) or not _ASKS.search(asked):
             continue
         canonical = read(texts[turn])[0]

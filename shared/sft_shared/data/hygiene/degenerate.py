@@ -47,6 +47,9 @@ FALLBACK = (
 
 MIN_REPEATED_WORDS = 12
 """Shorter texts may repeat themselves: laughter, no no no no no."""
+MAX_PROBES = 8
+CACHED_TEXTS = 4096  # of the last ones looked at: agents say the same again and again
+CACHED_LENGTH = 500  # characters; longer ones would fill the memory
 
 
 class RepetitionFilter(Settings):
@@ -64,39 +67,61 @@ class RepetitionFilter(Settings):
 
     def __call__(self, example: Example) -> Example | Dropped:
         """The example, or Dropped by ``repeated-character`` or ``repeated-phrase``."""
-        run = re.compile(rf"([^\W_])\1{{{self.max_run},}}")
         for what, text in (("question", question_text(example)), ("answer", answer_text(example.answer))):
-            if _may_run(text, self.max_run) and run.search(text):
+            find = _remembered if len(text) <= CACHED_LENGTH else _find_repeated
+            found = find(text, self.max_run, self.max_repeats, self.max_phrase, self.min_share)
+            if found == "character":
                 return Dropped(
                     "repeated-character", f"the {what} has one character more than {self.max_run} times"
                 )
-            if self._repeats(text):
+            if found == "phrase":
                 return Dropped(
                     "repeated-phrase", f"the {what} says one phrase more than {self.max_repeats} times"
                 )
         return example
 
-    def _repeats(self, text: str) -> bool:
-        data = text.encode("utf-8", "replace")
-        if len(data) < 24 or len(zlib.compress(data, 1)) > 0.75 * len(data) + 12:
-            return False
-        said = words(text.casefold())
-        if len(said) < MIN_REPEATED_WORDS:
-            return False
-        # Each word of a repeated phrase stands more than max_repeats times, and they are min_share of all.
-        often = sum(count for count in Counter(said).values() if count > self.max_repeats)
-        if often < self.min_share * len(said):
-            return False
-        numbers: dict[str, int] = {}
-        codes = np.array([numbers.setdefault(word, len(numbers)) for word in said])
-        for period in range(1, min(self.max_phrase, len(codes) // (self.max_repeats + 1)) + 1):
-            same = np.concatenate([[False], codes[period:] == codes[:-period], [False]])
-            edges = np.flatnonzero(same[1:] != same[:-1])
-            longest = int((edges[1::2] - edges[::2]).max(initial=0))
-            times = longest // period + 1
-            if times > self.max_repeats and longest + period >= self.min_share * len(codes):
-                return True
+
+def _find_repeated(
+    text: str, max_run: int, max_repeats: int, max_phrase: int, min_share: float
+) -> Literal["character", "phrase"] | None:
+    if _may_run(text, max_run) and _run_of(max_run).search(text):
+        return "character"
+    if _repeats(text, max_repeats=max_repeats, max_phrase=max_phrase, min_share=min_share):
+        return "phrase"
+    return None
+
+
+_remembered = lru_cache(maxsize=CACHED_TEXTS)(_find_repeated)
+
+
+def _repeats(text: str, *, max_repeats: int, max_phrase: int, min_share: float) -> bool:
+    """Whether one phrase that is said more than ``max_repeats`` times makes up ``min_share`` of ``text``."""
+    if len(text) < MIN_REPEATED_WORDS:
         return False
+    said = words(text.casefold())
+    if len(said) < MIN_REPEATED_WORDS:
+        return False
+    # What is repeated has at least min_share of the words, each of them more than max_repeats times.
+    wanted = min_share * len(said)
+    step = max(int(wanted), 1)
+    probes = said[step - 1 :: step]  # one of them is in it
+    if len(probes) <= MAX_PROBES and all(said.count(word) <= max_repeats for word in probes):
+        return False
+    if sum([count for count in Counter(said).values() if count > max_repeats]) < wanted:
+        return False
+    data = text.encode("utf-8", "replace")
+    if len(data) < 24 or len(zlib.compress(data, 1)) > 0.75 * len(data) + 12:
+        return False
+    numbers: dict[str, int] = {}
+    codes = np.array([numbers.setdefault(word, len(numbers)) for word in said])
+    for period in range(1, min(max_phrase, len(codes) // (max_repeats + 1)) + 1):
+        same = np.concatenate([[False], codes[period:] == codes[:-period], [False]])
+        edges = np.flatnonzero(same[1:] != same[:-1])
+        longest = int((edges[1::2] - edges[::2]).max(initial=0))
+        times = longest // period + 1
+        if times > max_repeats and longest + period >= min_share * len(codes):
+            return True
+    return False
 
 
 def _may_run(text: str, longest: int) -> bool:
@@ -119,13 +144,13 @@ class BoilerplateFilter(Settings):
         if example.answer.tool_calls:
             return example
         answer = example.answer.content or ""
-        if not re.search(r"\w", answer):
+        if not _LETTER.search(answer):
             return Dropped("empty-answer", "the answer has neither letters nor digits")
-        if _bare(answer) == _bare(example.prompt[-1].content or "" if example.prompt else ""):
+        if _same_bare(answer, example.prompt[-1].content or "" if example.prompt else ""):
             return Dropped("echo-answer", "the answer repeats the question")
         if len(answer) <= 200:
-            known = _all_bare((*self.phrases, *self.more_phrases))
-            sentences = [_bare(part) for part in re.split(r"[.!?。！？…~～,，;；\n]+", answer)]
+            known = _all_bare(self.phrases, self.more_phrases)
+            sentences = map(_bare, _SENTENCE_END.split(answer))
             if all(sentence in known for sentence in sentences if sentence):
                 return Dropped(
                     "boilerplate-answer",
@@ -143,17 +168,35 @@ class GarbledFilter(Settings):
     def __call__(self, example: Example) -> Example | Dropped:
         """The example, or Dropped by ``garbled``."""
         for place, message in enumerate(example.messages, start=1):
-            text = answer_text(message)
+            text = answer_text(message) if message.tool_calls else message.content or ""
             bad = garbled_chars(text)
             if bad > max(1, self.max_share * len(text)):
                 return Dropped("garbled", f"message {place} has {bad} characters of a wrong encoding")
         return example
 
 
+_LETTER = re.compile(r"\w")
+_MARKS = re.compile(r"[\W_]+")
+_SENTENCE_END = re.compile(r"[.!?。！？…~～,，;；\n]+")
+
+
 @lru_cache(maxsize=16)
-def _all_bare(phrases: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(_bare, phrases))
+def _run_of(length: int) -> re.Pattern[str]:
+    return re.compile(rf"([^\W_])\1{{{length},}}")
+
+
+@lru_cache(maxsize=16)
+def _all_bare(*phrases: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_bare(phrase) for some in phrases for phrase in some)
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.casefold())
+    return _MARKS.sub("", text.casefold())
+
+
+def _same_bare(one: str, other: str) -> bool:
+    """Whether two texts are the same without case and marks; the first letters mostly tell."""
+    start, other_start = _bare(one[:12]), _bare(other[:12])
+    if not start.startswith(other_start) and not other_start.startswith(start):
+        return False
+    return _bare(one) == _bare(other)

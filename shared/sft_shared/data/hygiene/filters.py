@@ -35,7 +35,7 @@ class LengthFilter(Settings):
     def __call__(self, example: Example) -> Example | Dropped:
         """The example, or Dropped by ``prompt-``, ``answer-`` or ``dialogue-too-short`` or ``-too-long``."""
         prompt, answer = prompt_text(example), answer_text(example.answer)
-        turns = sum(message.role == "user" for message in example.prompt)
+        turns = [message.role for message in example.prompt].count("user")
         words = num_words(prompt) + num_words(answer) if self.max_words else 0
         for what, unit, found, least, most in (
             ("prompt", "characters", len(prompt), self.min_prompt_chars, self.max_prompt_chars),
@@ -83,6 +83,8 @@ class MarkupFilter(Settings):
     def __call__(self, example: Example) -> Example | Dropped:
         """The example, or Dropped by ``too-many-urls`` or ``too-much-markup``."""
         for what, text in (("question", question_text(example)), ("answer", example.answer.content or "")):
+            if not _may_be_markup(text):
+                continue
             urls = _URL.findall(text)
             if len(urls) > self.max_urls:
                 return Dropped(
@@ -104,3 +106,8 @@ DEFAULT_FILTERS = (LengthFilter(), GarbledFilter(), RepetitionFilter(), MarkupFi
 
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'，。）]+")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>|&(?:[a-z]{2,8}|#\d{1,6});")
+
+
+def _may_be_markup(text: str) -> bool:
+    """Whether there is anything for the patterns to find."""
+    return "<" in text or "&" in text or "://" in text or "www." in text

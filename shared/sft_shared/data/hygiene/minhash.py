@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,12 @@ SIGNATURE = np.dtype(
         ("held_out", "u1"),
         ("question_whole", "u1"),  # whether the sketch has all shingles
         ("answer_whole", "u1"),
+        ("fill", "u1", (5,)),  # to whole words of 8 bytes: gaps would hold anything
     ],
     align=True,
 )
+BATCH_EXAMPLES = 128
+"""Whose fingerprints are made at once."""
 NOTHING = 0xFFFF
 """Fills a sketch behind its last shingle."""
 
@@ -51,7 +55,7 @@ _PRIME = np.uint32(0x01000193)
 _PRIME_SQUARED = np.uint32(0x01000193**2 & 0xFFFFFFFF)
 _BIGRAM_SALT = np.uint32(0x9E3779B9)
 _ROWS = np.random.default_rng(20_090_619).integers(0, 1 << 32, (3, NUM_BANDS * BAND_ROWS), dtype=np.uint32)
-_FACTORS, _OFFSETS, _JOINS = _ROWS[0][:, None] | np.uint32(1), _ROWS[1][:, None], _ROWS[2] | np.uint32(1)
+_FACTORS, _OFFSETS, _JOINS = _ROWS[0] | np.uint32(1), _ROWS[1], _ROWS[2] | np.uint32(1)
 
 
 def normalise(text: str) -> str:
@@ -100,66 +104,119 @@ def signature(example: Example) -> NDArray[Any]:
     The question is all that the user says. The answer is the last message; one that is JSON or calls tools
     is taken as one piece, since calls that differ in one argument are different answers.
     """
-    record = np.zeros(1, dtype=SIGNATURE)
-    row = record[0]
-    asked = " ".join(message.content or "" for message in example.prompt if message.role == "user")
-    question = normalise(asked or " ".join(message.content or "" for message in example.prompt))
-    raw_answer = answer_text(example.answer)
-    answer = normalise(raw_answer)
-    pieces, answer_pieces = shingles(question, answer)
-    row["id"] = _hash(example.id)
-    row["origin"] = _hash(example.provenance.origin) if example.provenance.origin else 0
-    row["question"] = _hash(question)
-    row["answer"] = answer_hash = _hash(answer)
-    row["bands"] = _bands(pieces)
-    row["held_out"] = example.provenance.split == "held_out"
-    row["question_whole"] = _sketch(pieces, row["question_sketch"])
-    if example.answer.tool_calls or raw_answer.lstrip()[:1] in ("{", "["):
-        answer_pieces = np.array([answer_hash >> 32], np.uint32)
-    row["answer_whole"] = _sketch(answer_pieces, row["answer_sketch"])
-    return record
+    return _signatures([example])
+
+
+def same_signature(first: Example, second: Example) -> bool:
+    """Whether all is the same that a fingerprint is made of."""
+    one, other = first.provenance, second.provenance
+    return (first.id, one.origin, one.split) == (second.id, other.origin, other.split) and (
+        first.messages is second.messages or first.messages == second.messages
+    )
 
 
 def signatures(examples: Iterable[Example]) -> NDArray[Any]:
-    """The fingerprints of examples, in their order."""
-    return np.concatenate([np.zeros(0, dtype=SIGNATURE), *map(signature, examples)])
+    """The fingerprints of examples, in their order; each as `signature` makes it, but many at once."""
+    waiting = iter(examples)
+    found = [np.zeros(0, dtype=SIGNATURE)]
+    while some := list(islice(waiting, BATCH_EXAMPLES)):
+        found.append(_signatures(some))
+    return np.concatenate(found)
+
+
+def _signatures(examples: Sequence[Example]) -> NDArray[Any]:
+    records = np.zeros(len(examples), dtype=SIGNATURE)
+    questions, answers = [], []
+    one_piece = np.zeros(len(examples), bool)
+    for place, example in enumerate(examples):
+        asked = " ".join(message.content or "" for message in example.prompt if message.role == "user")
+        questions.append(normalise(asked or " ".join(message.content or "" for message in example.prompt)))
+        answer = answer_text(example.answer)
+        answers.append(normalise(answer))
+        one_piece[place] = bool(example.answer.tool_calls) or answer.lstrip()[:1] in ("{", "[")
+    records["id"] = [_hash(example.id) for example in examples]
+    origins = [example.provenance.origin for example in examples]
+    records["origin"] = [_hash(origin) if origin else 0 for origin in origins]
+    records["question"] = [_hash(question) for question in questions]
+    records["answer"] = [_hash(answer) for answer in answers]
+    records["held_out"] = [example.provenance.split == "held_out" for example in examples]
+    pieces = shingles(*questions)
+    records["bands"] = _bands(pieces)
+    records["question_whole"] = _sketch(pieces, records["question_sketch"])
+    whole_answers = (records["answer"] >> np.uint64(32)).astype(np.uint32)
+    answer_pieces = [
+        whole_answers[place : place + 1] if one_piece[place] else found
+        for place, found in enumerate(shingles(*answers))
+    ]
+    records["answer_whole"] = _sketch(answer_pieces, records["answer_sketch"])
+    return records
 
 
 def jaccard(
-    sketch: NDArray[Any], whole: bool, others: NDArray[Any], others_whole: NDArray[Any]
+    sketch: NDArray[Any], whole: NDArray[Any], others: NDArray[Any], others_whole: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Overlap of the shingles behind ``sketch`` [k] with those behind each row of ``others`` [n, k].
+    """Overlap of the shingles behind ``sketch`` [n, k] or [k] with those behind each of ``others`` [n, k].
 
     Exact where both are whole, but for collisions of 16-bit hashes. Else it is the estimate from the
     smallest hashes of the union (Beyer et al. 2007, doi:10.1145/1247480.1247504), with a standard error of
     at most 0.05 for 96 of them.
     """
     both = np.sort(np.concatenate([np.broadcast_to(sketch, others.shape), others], axis=1), axis=1)
-    last = np.where(others_whole.astype(bool), NOTHING - 1, others[:, -1])
-    limit = np.minimum(last, NOTHING - 1 if whole else sketch[-1])
+    lasts = (
+        np.where(each_whole.astype(bool), NOTHING - 1, each[..., -1])
+        for each, each_whole in ((sketch, whole), (others, others_whole))
+    )
+    limit = np.minimum(*lasts)
     counted = both <= limit[:, None]
     shared = ((both[:, 1:] == both[:, :-1]) & counted[:, 1:]).sum(axis=1)
     return np.asarray(shared / np.maximum(counted.sum(axis=1) - shared, 1))
 
 
-def _sketch(pieces: NDArray[np.uint32], out: NDArray[Any]) -> bool:
-    """Write the smallest distinct hashes, cut to 16 bits, into ``out``; whether they are all there are."""
-    short = np.minimum(pieces >> np.uint32(16), NOTHING - 1).astype(np.uint16)
-    short.sort()
-    distinct = short[1:] != short[:-1]
-    short = np.concatenate([short[:1], short[1:][distinct]])
-    out[: len(short)] = short[: len(out)]
-    out[len(short) :] = NOTHING
-    return len(short) <= len(out)
+def _sketch(texts: Sequence[NDArray[np.uint32]], out: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Write each text's smallest distinct hashes, cut to 16 bits, into its row of ``out`` [n, size].
+
+    Returns for which texts they are all there are.
+    """
+    owners = np.repeat(np.arange(len(texts), dtype=np.uint32), [len(pieces) for pieces in texts])
+    keys = np.minimum(np.concatenate(texts) >> np.uint32(16), np.uint32(NOTHING - 1))
+    keys |= owners << np.uint32(16)
+    keys.sort()
+    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+    owners = keys >> np.uint32(16)
+    count = np.bincount(owners, minlength=len(texts))
+    rank = np.arange(len(keys)) - np.repeat(np.cumsum(count) - count, count)
+    kept = rank < out.shape[1]
+    out[:] = NOTHING
+    out[owners[kept], rank[kept]] = keys[kept] & np.uint32(0xFFFF)
+    return np.asarray(count <= out.shape[1])
 
 
-def _bands(pieces: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """MinHash (Broder 1997): NUM_BANDS * BAND_ROWS minima, those of a band joined into one number."""
-    values = pieces * _FACTORS
-    values += _OFFSETS
-    minima = values.min(axis=1)
-    minima *= _JOINS
-    return np.asarray(minima.reshape(NUM_BANDS, BAND_ROWS).sum(axis=1, dtype=np.uint32))
+def _bands(texts: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    """MinHash (Broder 1997) of each text, as [n, NUM_BANDS]."""
+    pieces = np.concatenate(texts)
+    starts = np.cumsum([0, *map(len, texts[:-1])])
+    return _joined(lambda values: np.minimum.reduceat(values, starts), pieces, NUM_BANDS, BAND_ROWS).T
+
+
+def bands_of_rows(pieces: NDArray[np.uint32], *, num_bands: int, band_rows: int) -> NDArray[np.uint32]:
+    """Bands of the rows of ``pieces`` [n, k], as [num_bands, n]; of NUM_BANDS * BAND_ROWS minima at most."""
+    return _joined(lambda values: values.min(axis=1), pieces, num_bands, band_rows)
+
+
+def _joined(
+    smallest: Callable[[NDArray[np.uint32]], NDArray[np.uint32]],
+    pieces: NDArray[np.uint32],
+    num_bands: int,
+    band_rows: int,
+) -> NDArray[np.uint32]:
+    """``num_bands`` * ``band_rows`` minima, those of a band joined into one number."""
+    values = np.empty_like(pieces)
+    found = []
+    for row in range(num_bands * band_rows):
+        np.multiply(pieces, _FACTORS[row], out=values)
+        values += _OFFSETS[row]
+        found.append(smallest(values) * _JOINS[row])
+    return np.asarray(np.reshape(found, (num_bands, band_rows, -1)).sum(axis=1, dtype=np.uint32))
 
 
 def _mix(values: NDArray[np.uint32]) -> None:

@@ -7,7 +7,11 @@ import re
 _BROKEN = re.compile("[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff]|锟斤拷?|烫烫烫+|屯屯屯+")
 _WESTERN = re.compile(r"[\u0080-\u024f\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2,}")
 _CHINESE = re.compile("[\u00a4-\u00f7\u2010-\u2642\u3000-\u33ff\u4e00-\u9fff\uff01-\uffe5\ue000-\uf8ff€]{3,}")
-_TELLTALE = re.compile("[鐨涓鍥鎴锛銆鐢浣鍙鏄鏈鍦闂璇鎮鏂鍒浜浠鎵缁鍚瀹妗璁闄鎺鍗璐]")
+_TELLTALES = "鐨涓鍥鎴锛銆鐢浣鍙鏄鏈鍦闂璇鎮鏂鍒浜浠鎵缁鍚瀹妗璁闄鎺鍗璐"
+_TELLTALE = re.compile(f"[{_TELLTALES}]")
+_SUSPECT = re.compile(  # with which all of the above begin, or what they hold
+    f"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\u024f\u02c6\u02dc\u2013-\u203a\u20ac\u2122\ue000-\uf8ff锟烫屯{_TELLTALES}]"
+)
 _TABLE = {code: bytes([code]) for code in range(0x80, 0x100)}
 
 
@@ -20,8 +24,8 @@ def garbled_chars(text: str) -> int:
     >>> garbled_chars("déjà vu 你好"), garbled_chars("dÃ©jÃ  vu"), garbled_chars("鐢ㄦ埛鏃犳硶鐧诲綍")
     (0, 2, 9)
     """
-    if text.isascii():
-        return len(_BROKEN.findall(text))
+    if not _SUSPECT.search(text):
+        return 0
     bad = sum(map(len, _BROKEN.findall(text)))
     bad += sum(len(run) for run in _WESTERN.findall(text) if _is_utf8(_western_bytes(run)))
     if _TELLTALE.search(text):

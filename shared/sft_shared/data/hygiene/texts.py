@@ -14,12 +14,13 @@ _WORDS = re.compile(
 
 def question_text(example: Example) -> str:
     """All that the user says."""
-    return "\n".join(message.content or "" for message in example.prompt if message.role == "user")
+    return "\n".join([message.content or "" for message in example.prompt if message.role == "user"])
 
 
 def prompt_text(example: Example) -> str:
     """All that comes before the answer."""
-    return "\n".join(answer_text(message) for message in example.prompt)
+    texts = [answer_text(each) if each.tool_calls else each.content or "" for each in example.prompt]
+    return "\n".join(texts)
 
 
 def num_words(text: str) -> int:

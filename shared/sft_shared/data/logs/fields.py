@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
@@ -32,6 +33,8 @@ def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+MAX_LAYOUTS = 256  # that are remembered
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_more), AfterValidator(_not_empty)]
 """Names under which a field may stand; the first one found counts. A dot leads into an object."""
 
@@ -50,6 +53,22 @@ class FieldNames(Settings):
     intent: Names = ("intent",)
     messages: Names = ("messages", "turns", "conversations")  # of a line that holds a session or a request
     tools: Names = ("tools",)
+
+    def found_in(self, record: Mapping[str, Any]) -> FieldNames:
+        """The names that can be found in ``record``: lines of a log have few layouts, each tried once."""
+        return self._layout(tuple(record))
+
+    @cached_property
+    def _layout(self) -> Callable[[tuple[str, ...]], FieldNames]:
+        def cut_down(keys: tuple[str, ...]) -> FieldNames:
+            there = set(keys)
+            found: dict[str, Any] = {
+                field: tuple([name for name in names if name in there or name.split(".")[0] in there])
+                for field, names in self
+            }
+            return FieldNames.model_construct(**found)
+
+        return lru_cache(maxsize=MAX_LAYOUTS)(cut_down)
 
 
 ROLES: dict[str, Role] = {
@@ -82,38 +101,41 @@ class Reading(Settings):
     def _fold_names(cls, roles: dict[str, Role]) -> dict[str, Role]:
         return {name.strip().casefold(): role for name, role in roles.items()}
 
-    def read_when(self, record: Mapping[str, Any]) -> float | None:
-        """The time in ``record``. Raises BadLine."""
-        return read_time(look_up(record, self.fields.time), zone=self.zone)
+    def read_when(self, record: Mapping[str, Any], names: FieldNames) -> float | None:
+        """The time in ``record``, in which ``names`` are found. Raises BadLine."""
+        return read_time(look_up(record, names.time), zone=self.zone)
 
-    def read_session(self, record: Mapping[str, Any]) -> str | None:
+    def read_session(self, record: Mapping[str, Any], names: FieldNames) -> str | None:
         """The session's id in ``record``. Raises BadLine."""
-        return read_id(look_up(record, self.fields.session), what="the session id")
+        return read_id(look_up(record, names.session), what="the session id")
 
-    def read_user(self, record: Mapping[str, Any]) -> str | None:
+    def read_user(self, record: Mapping[str, Any], names: FieldNames) -> str | None:
         """The user's id in ``record``. Raises BadLine."""
-        return read_id(look_up(record, self.fields.user), what="the user id")
+        return read_id(look_up(record, names.user), what="the user id")
 
-    def read_turn(self, record: Mapping[str, Any], *, time: float | None = None, where: str = "") -> Turn:
+    def read_turn(
+        self, record: Mapping[str, Any], names: FieldNames, *, time: float | None = None, where: str = ""
+    ) -> Turn:
         """The turn in ``record``; ``time`` stands in for a missing one. Raises BadLine."""
-        names = self.fields
         role = self._read_role(look_up(record, names.role), where)
-        calls = read_calls(look_up(record, names.tool_calls))
+        calls = read_calls(look_up(record, names.tool_calls)) if names.tool_calls else ()
         text = read_text(look_up(record, names.text))
         if text is None and not calls:
             raise BadLine(
                 "empty-assistant-turn" if role == "assistant" else "missing-field", f"{where}no text"
             )
-        said = self.read_when(record)
-        intent = look_up(record, names.intent)
+        said = self.read_when(record, names)
+        intent = look_up(record, names.intent) if names.intent else None
+        call_id = look_up(record, names.tool_call_id) if names.tool_call_id else None
+        feedback = look_up(record, names.feedback) if names.feedback else None
         turn = Turn(
-            role=role,
-            text=text,
-            time=time if said is None else said,
-            calls=calls,
-            call_id=read_id(look_up(record, names.tool_call_id), what="tool_call_id"),
-            feedback=read_feedback(look_up(record, names.feedback), scale=self.feedback_scale),
-            intent=check_text(intent, where="the intent") if isinstance(intent, str) and intent else None,
+            role,
+            text,
+            time if said is None else said,
+            calls,
+            None if call_id is None else read_id(call_id, what="tool_call_id"),
+            None if feedback is None else read_feedback(feedback, scale=self.feedback_scale),
+            check_text(intent, where="the intent") if isinstance(intent, str) and intent else None,
         )
         return check_turn(turn, where=where)
 
@@ -121,7 +143,7 @@ class Reading(Settings):
         if value is None:
             raise BadLine("missing-field", f"{where}no role")
         name = value.strip().casefold() if isinstance(value, str) else ""
-        role = self.roles.get(name) or ROLES.get(name)
+        role = (self.roles.get(name) if self.roles else None) or ROLES.get(name)
         if role is None:
             raise BadLine("wrong-role", f"{where}the role is unknown")
         return role
@@ -129,8 +151,10 @@ class Reading(Settings):
 
 def read_text(value: Any) -> str | None:
     """The text of a turn: a string, or the text parts of a list. Raises BadLine for other parts."""
-    if value is None or isinstance(value, str):
-        return None if value is None else check_text(value)
+    if isinstance(value, str):
+        return check_text(value)
+    if value is None:
+        return None
     if not isinstance(value, list):
         raise BadLine("wrong-type", f"the text is a {type(value).__name__}")
     texts = []

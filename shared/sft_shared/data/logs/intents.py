@@ -59,8 +59,8 @@ class IntentRule(Settings):
     def matches(self, text: str, *, folded: str) -> bool:
         """Whether a text has the intent; ``folded`` is the text without case and width."""
         return (
-            (not self.any or any(word in folded for word in self.any))
-            and all(word in folded for word in self.all)
+            (not self.any or any(map(folded.__contains__, self.any)))
+            and (not self.all or all(map(folded.__contains__, self.all)))
             and (self.regex is None or re.search(self.regex, text) is not None)
         )
 
@@ -83,8 +83,15 @@ class IntentSettings(Settings):
             None if self.confirmed is None else train(list(read_confirmed(self.confirmed)), self.confirmed)
         )
 
+        by_rule = [
+            Intent(name=rule.intent, confidence=1.0, by=f"rule:{number}")
+            for number, rule in enumerate(self.rules, start=1)
+        ]
+        nothing = Intent(name=UNKNOWN, confidence=0.0, by="none")
+
         def label(texts: Sequence[str]) -> list[Intent]:
-            intents: list[Intent | None] = [self._by_rule(text) for text in texts]
+            places = [self._rule_for(text) for text in texts]
+            intents = [None if place is None else by_rule[place] for place in places]
             left = [at for at, intent in enumerate(intents) if intent is None]
             if classify is not None and left:
                 for at, (name, confidence) in zip(left, classify([texts[at] for at in left]), strict=True):
@@ -92,16 +99,13 @@ class IntentSettings(Settings):
                     intents[at] = Intent(
                         name=name if sure else UNKNOWN, confidence=confidence, by="classifier"
                     )
-            return [intent or Intent(name=UNKNOWN, confidence=0.0, by="none") for intent in intents]
+            return [intent or nothing for intent in intents]
 
         return label
 
-    def _by_rule(self, text: str) -> Intent | None:
+    def _rule_for(self, text: str) -> int | None:
         folded = fold(text)
-        for number, rule in enumerate(self.rules, start=1):
-            if rule.matches(text, folded=folded):
-                return Intent(name=rule.intent, confidence=1.0, by=f"rule:{number}")
-        return None
+        return next((at for at, rule in enumerate(self.rules) if rule.matches(text, folded=folded)), None)
 
 
 def read_confirmed(path: Path) -> Iterator[tuple[str, str]]:

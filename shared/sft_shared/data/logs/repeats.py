@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
+from operator import add
 from typing import NamedTuple
 
 from pydantic import Field, PositiveFloat
 
 from sft_shared.config import Settings
+from sft_shared.data.logs.signs import fold
 
 NOT_WORD = re.compile(r"[\W_]+")
 MIN_LENGTH = 5  # characters of a question without punctuation; "你好" and "ok" are no questions
@@ -49,7 +50,7 @@ class RepeatSettings(Settings):
                     break
                 if first.twin and first.twin == again.twin:
                     continue
-                if letters[earlier] and _dice(letters[earlier], pairs) >= self.similarity:
+                if letters[earlier] and _alike(letters[earlier], pairs, least=self.similarity):
                     repeated.append(first)
                     break
         return repeated
@@ -57,11 +58,13 @@ class RepeatSettings(Settings):
 
 def letter_pairs(text: str) -> frozenset[str]:
     """Pairs of neighbouring letters and digits, without case, width and punctuation; empty if too short."""
-    plain = NOT_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
+    plain = NOT_WORD.sub("", fold(text))
     if len(plain) < MIN_LENGTH:
         return frozenset()
-    return frozenset(plain[at : at + 2] for at in range(len(plain) - 1))
+    return frozenset(map(add, plain, plain[1:]))
 
 
-def _dice(one: frozenset[str], other: frozenset[str]) -> float:
-    return 2 * len(one & other) / (len(one) + len(other))
+def _alike(one: frozenset[str], other: frozenset[str], *, least: float) -> bool:
+    """Whether the Dice coefficient is ``least`` or more; sets of very different size need no comparing."""
+    size = len(one) + len(other)
+    return 2 * min(len(one), len(other)) / size >= least and 2 * len(one & other) / size >= least

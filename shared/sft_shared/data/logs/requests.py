@@ -46,9 +46,10 @@ class OpenAiRequestSource(Source):
             **request,
             **{key: value for key, value in record.items() if key not in ("request", "response")},
         }
-        time = self.read_when(outer)
+        names = self.fields.found_in(outer)
+        time = self.read_when(outer, names)
         if time is None:
-            time = self.read_when(response)
+            time = self.read_when(response, self.fields.found_in(response))
         messages = look_up(request, self.fields.messages)
         if not isinstance(messages, list) or not messages:
             raise BadLine("missing-field", "the request has no list of messages")
@@ -56,13 +57,15 @@ class OpenAiRequestSource(Source):
         for number, message in enumerate([*messages, _answer(response)], start=1):
             if not isinstance(message, dict):
                 raise BadLine("wrong-type", f"message {number} is no object")
-            turns.append(self.read_turn(_as_today(message), time=time, where=f"message {number}: "))
-        feedback = read_feedback(look_up(outer, self.fields.feedback), scale=self.feedback_scale)
+            message = _as_today(message)
+            found = self.fields.found_in(message)
+            turns.append(self.read_turn(message, found, time=time, where=f"message {number}: "))
+        feedback = read_feedback(look_up(outer, names.feedback), scale=self.feedback_scale)
         if feedback is not None:
             turns[-1] = turns[-1]._replace(feedback=feedback)
         return Piece(
-            self.read_session(outer),
-            self.read_user(outer),
+            self.read_session(outer, names),
+            self.read_user(outer, names),
             tuple(turns),
             history=True,
             tools=read_tools(request, self.fields.tools),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -15,8 +15,7 @@ from sft_shared.data.logs.signs import only_reacts, sign_of
 from sft_shared.data.logs.turns import Piece, Turn
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """A dialogue as it was logged. ``name`` tells it from all others of its source; it may be personal."""
 
     name: str
@@ -25,8 +24,7 @@ class Session:
     tools: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True)
-class Cutting:
+class Cutting(NamedTuple):
     """Sessions, and the turns that are in none, by the rule that took them out; no turn is in two places."""
 
     sessions: tuple[Session, ...]
@@ -77,13 +75,13 @@ class SessionSettings(Settings):
 
 def in_order(turns: Iterable[Turn]) -> list[Turn]:
     """By time, then by place. A turn without a time stays behind the one that was logged before it."""
-    placed = sorted(turns, key=lambda turn: turn.place)
+    placed = sorted(turns, key=attrgetter("place"))
     last = next((turn.time for turn in placed if turn.time is not None), 0.0)
     keys = []
     for turn in placed:
         last = turn.time if turn.time is not None else last
         keys.append(last)
-    order = sorted(range(len(placed)), key=lambda at: keys[at])
+    order = sorted(range(len(placed)), key=keys.__getitem__)
     return [placed[at] for at in order]
 
 
@@ -113,7 +111,7 @@ def cut(turns: Iterable[Turn], *, idle_gap_s: float, max_turns: int) -> list[lis
 
 def has_doubled_call(turns: Iterable[Turn]) -> bool:
     """Whether two tool calls have the same id, so that nobody can say which one a result answers."""
-    ids = [call.id for turn in turns for call in turn.calls if call.id is not None]
+    ids = [call.id for turn in turns if turn.calls for call in turn.calls if call.id is not None]
     return len(set(ids)) < len(ids)
 
 
@@ -126,8 +124,9 @@ def without_orphans(turns: Iterable[Turn]) -> tuple[list[Turn], list[Turn]]:
         if turn.role == "tool" and (not any_call if turn.call_id is None else turn.call_id not in called):
             orphans.append(turn)
             continue
-        any_call = any_call or bool(turn.calls)
-        called.update(call.id for call in turn.calls if call.id is not None)
+        if turn.calls:
+            any_call = True
+            called.update(call.id for call in turn.calls if call.id is not None)
         whole.append(turn)
     return whole, orphans
 
@@ -140,8 +139,7 @@ def _begins(piece: Piece) -> tuple[float, tuple[int, int, int]]:
 def _own_names(sessions: list[Session]) -> tuple[Session, ...]:
     """Sessions that began at the same moment are numbered."""
     named = []
-    for name, group in groupby(sorted(sessions, key=lambda it: it.name), key=lambda it: it.name):
+    for name, group in groupby(sorted(sessions, key=attrgetter("name")), key=attrgetter("name")):
         for number, session in enumerate(group):
-            fresh = name if number == 0 else f"{name} #{number}"
-            named.append(Session(fresh, session.user, session.turns, session.tools))
+            named.append(session if number == 0 else session._replace(name=f"{name} #{number}"))
     return tuple(named)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
+from typing import Literal, TypeVar
 
 Sign = Literal["resolved", "unresolved", "thanks"]
 
@@ -152,6 +152,8 @@ HANDOVER = _any(
     r"transfer|connect) "
     r"[^.?!]{0,30}\b(?:human|agent|representative|specialist|supervisor|support team|colleague|engineer)\b",
 )
+HANDOVER_WORDS = ("转", "升级", "transfer", "connect", "escalat", "forward", "hand")
+"""Of which each handover holds one: most answers hold none, and are done with sooner."""
 APOLOGY = _any(
     r"(?:抱歉|对不起|不好意思|遗憾)[^。！!]{0,16}(?:无法|不能|没(?:有)?(?:听懂|理解|明白|找到|办法|查到)|"
     r"暂时不|帮不|"
@@ -169,15 +171,36 @@ APOLOGY = _any(
 APOLOGY_LENGTH = 160  # characters; a longer answer that begins with an apology goes on to help
 SHORT_CLAUSE = 40  # characters; a longer one says more than that it worked
 LONG_REPLY = 200  # characters; in a longer text such words stand by chance, as in a pasted log
-CACHED_TEXTS = 1024  # of the last ones looked at: each is asked about several times
+WIDE_MARKS = tuple(zip("，？！：；（）", ",?!:;()", strict=True))
+CACHED_TEXTS = 4096  # of the last ones looked at: each is asked about several times, and logs repeat
+CACHED_LENGTH = 500  # characters; longer ones would fill the memory
+
+Answer = TypeVar("Answer")
 
 
+def _remember(ask: Callable[[str], Answer]) -> Callable[[str], Answer]:
+    cached = lru_cache(maxsize=CACHED_TEXTS)(ask)
+
+    @wraps(ask)
+    def remembered(text: str) -> Answer:
+        return cached(text) if len(text) <= CACHED_LENGTH else ask(text)
+
+    return remembered
+
+
+@_remember
 def fold(text: str) -> str:
     """Lower-case, compatibility forms made one (full width to half width)."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    if text.isascii():
+        return text.lower()
+    for wide, narrow in WIDE_MARKS:  # what makes most Chinese texts differ, and quicker than to normalise
+        text = text.replace(wide, narrow)
+    if not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    return text.casefold()
 
 
-@lru_cache(maxsize=CACHED_TEXTS)
+@_remember
 def sign_of(text: str) -> Sign | None:
     """What a user's turn says about the answer before it; of several clauses the last clear one counts.
 
@@ -216,7 +239,7 @@ def _clauses(text: str) -> Iterator[str]:
             yield clause
 
 
-@lru_cache(maxsize=CACHED_TEXTS)
+@_remember
 def is_closing(text: str) -> bool:
     """Whether a turn only takes leave, says thanks or that it worked, so that its answer teaches nothing."""
     return len(text) <= LONG_REPLY and all(
@@ -226,9 +249,9 @@ def is_closing(text: str) -> bool:
 
 
 def _is_good_news(clause: str) -> bool:
-    if COMPLAINT.search(clause) or QUESTION.search(clause) or UNRESOLVED.search(clause):
+    if QUESTION.search(clause) or COMPLAINT.search(clause) or RESOLVED.search(clause) is None:
         return False
-    return RESOLVED.search(clause) is not None
+    return UNRESOLVED.search(clause) is None
 
 
 ACKNOWLEDGES = _any(
@@ -249,7 +272,7 @@ def is_denial(text: str, *, asked: str) -> bool:
     return DENIAL.fullmatch(fold(text)) is not None and OFFERS_MORE.search(fold(asked)) is None
 
 
-@lru_cache(maxsize=CACHED_TEXTS)
+@_remember
 def awaits_answer(text: str) -> bool:
     """Whether a turn asks for something, so that the user is left waiting if nothing follows it.
 
@@ -263,7 +286,7 @@ def awaits_answer(text: str) -> bool:
     ) or any(QUESTION.search(clause) for clause in _clauses(text))
 
 
-@lru_cache(maxsize=CACHED_TEXTS)
+@_remember
 def only_reacts(text: str) -> bool:
     """Whether a turn says nothing but how the answer before it did: it opens no dialogue of its own."""
     return is_closing(text) or _only_reacts(text)
@@ -281,16 +304,20 @@ def _only_reacts(text: str) -> bool:
     )
 
 
+@_remember
 def asks_for_human(text: str) -> bool:
     """Whether a user wants a person in place of the assistant."""
     return HUMAN.search(NO_HUMAN.sub("", fold(text))) is not None
 
 
+@_remember
 def hands_over(text: str) -> bool:
     """Whether an assistant gives the case to a person."""
-    return HANDOVER.search(fold(text)) is not None
+    folded = fold(text)
+    return any(map(folded.__contains__, HANDOVER_WORDS)) and HANDOVER.search(folded) is not None
 
 
+@_remember
 def only_apologises(text: str) -> bool:
     """Whether an answer is an apology for giving none."""
     return len(text) <= APOLOGY_LENGTH and APOLOGY.search(fold(text)) is not None

@@ -17,6 +17,8 @@ from sft_shared.data.logs.values import look_up
 from sft_shared.errors import DataError
 from sft_shared.lines import BadLine, HashedRange, Line, read_lines
 
+MAX_TOOL_DEPTH = 100  # examples are read and written again by code that goes 200 levels deep
+
 
 class Source(Reading):
     """One kind of log. ``path`` is a file, or a pattern with * for several."""
@@ -61,4 +63,16 @@ def read_tools(record: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, 
         return ()
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise BadLine("wrong-type", "tools is no list of objects")
+    if _is_deeper(tools, MAX_TOOL_DEPTH):
+        raise BadLine("wrong-type", f"tools are nested more than {MAX_TOOL_DEPTH} levels deep")
     return tuple(tools)
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True

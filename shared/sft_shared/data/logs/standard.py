@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple
 
 from sft_shared.data.desensitise.keyed import name_for
 from sft_shared.data.logs.intents import UNKNOWN
@@ -14,13 +13,12 @@ from sft_shared.data.logs.outcomes import OutcomeSettings, Place, places_that_te
 from sft_shared.data.logs.sessions import Session
 from sft_shared.data.logs.signs import is_closing
 from sft_shared.data.logs.turns import Turn
-from sft_shared.dialogue import Outcome, Split
+from sft_shared.dialogue import Intent, Outcome, Split
 
 ExamplesPer = Literal["last_answer", "every_answer"]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer of a session that may be worth learning, and what became of it."""
 
     session: Session
@@ -29,8 +27,8 @@ class Answer:
 
     def questions(self) -> list[Turn]:
         """What the user said before the answer, the last question first, farewells apart."""
-        turns = self.session.turns[: self.at]
-        return [turn for turn in reversed(turns) if turn.role == "user" and not is_closing(turn.text or "")]
+        turns = reversed(self.session.turns[: self.at])
+        return [turn for turn in turns if turn.role == "user" and not is_closing(turn.text or "")]
 
 
 def answers(
@@ -64,7 +62,7 @@ def answers(
 
 
 def as_values(
-    answer: Answer, *, source: str, key: bytes | None, intent: dict[str, Any] | None, split: Split
+    answer: Answer, *, source: str, key: bytes | None, intent: Intent | None, split: Split
 ) -> dict[str, Any]:
     """The fields of an `Example`: the turns up to the answer, an id made from what it holds.
 
@@ -74,14 +72,13 @@ def as_values(
     messages = [_message(turn) for turn in session.turns[: answer.at + 1]]
     name = session_name(session, source=source, key=key)
     content = name_for(_encode([messages, session.tools]), key=key)[:8]
-    outcome = answer.outcome
     return {
         "id": f"{name}-{answer.at}-{content}",
         "messages": messages,
         "tools": list(session.tools),
-        "category": "" if intent is None or intent["name"] == UNKNOWN else intent["name"],
+        "category": "" if intent is None or intent.name == UNKNOWN else intent.name,
         "intent": intent,
-        "outcome": None if outcome is None else {"success": outcome.success, "reasons": outcome.reasons},
+        "outcome": answer.outcome,
         "provenance": {"source": source, "session": name, "split": split},
     }
 
@@ -100,10 +97,12 @@ def split_of(name: str, *, held_out: float, seed: int) -> Split:
     return "held_out" if int.from_bytes(drawn, "big") < held_out * 2**64 else "train"
 
 
-def given_intent(turns: Sequence[Turn]) -> dict[str, Any] | None:
+def given_intent(turns: Sequence[Turn]) -> Intent | None:
     """The intent that the log itself gives, if it does; of several turns the first one named."""
-    name = next((turn.intent for turn in turns if turn.intent), None)
-    return None if name is None else {"name": name, "confidence": 1.0, "by": "given"}
+    for turn in turns:
+        if turn.intent:
+            return Intent(name=turn.intent, confidence=1.0, by="given")
+    return None
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
@@ -116,11 +115,3 @@ def _message(turn: Turn) -> dict[str, Any]:
     if turn.call_id is not None and turn.role == "tool":
         message["tool_call_id"] = turn.call_id
     return message
-
-
-def texts_to_label(found: Sequence[Answer]) -> Iterator[str]:
-    """The questions whose intent is looked for."""
-    for answer in found:
-        for turn in answer.questions():
-            if turn.text:
-                yield turn.text

@@ -55,4 +55,6 @@ class CsvSource(Source):
         if len(values) != len(names):
             raise BadLine("broken-csv", f"{len(values)} fields, and the header has {len(names)}")
         record = {name.strip(): value for name, value in zip(names, values, strict=True) if value != ""}
-        return Piece(self.read_session(record), self.read_user(record), (self.read_turn(record),))
+        found = self.fields.found_in(record)
+        turns = (self.read_turn(record, found),)
+        return Piece(self.read_session(record, found), self.read_user(record, found), turns)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
+from sft_shared.data.logs.fields import FieldNames
 from sft_shared.data.logs.source import Source
 from sft_shared.data.logs.turns import Piece
 from sft_shared.data.logs.values import look_up, read_time
@@ -73,9 +74,9 @@ class TextSource(Source):
         if num_lines:
             yield joined()
 
-    def read_when(self, record: Mapping[str, Any]) -> float | None:
+    def read_when(self, record: Mapping[str, Any], names: FieldNames) -> float | None:
         """The time in ``record``, by ``time_format`` if there is one. Raises BadLine."""
-        value = look_up(record, self.fields.time)
+        value = look_up(record, names.time)
         return read_time(value, zone=self.zone, time_format=self.time_format)
 
     def parse(self, text: str, *, header: str) -> Piece:
@@ -87,4 +88,6 @@ class TextSource(Source):
         record = {name: value for name, value in match.groupdict().items() if value}
         if rest.strip():
             record["text"] = f"{record.get('text', '')}\n{rest.rstrip()}"
-        return Piece(self.read_session(record), self.read_user(record), (self.read_turn(record),))
+        names = self.fields.found_in(record)
+        turns = (self.read_turn(record, names),)
+        return Piece(self.read_session(record, names), self.read_user(record, names), turns)

@@ -138,7 +138,7 @@ def _as_number(value: Any) -> float | None:
         raise ValueError
     if isinstance(value, int | float):
         return float(value)
-    return float(value) if NUMBER.fullmatch(value) else None
+    return float(value) if "-" not in value and NUMBER.fullmatch(value) else None
 
 
 def read_feedback(value: Any, *, scale: Scale = "thumbs") -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from sft_shared.data.hygiene.minhash import SIGNATURE
 from sft_shared.data.logs.intents import UNKNOWN, Labeller
 from sft_shared.data.logs.outcomes import Place
 from sft_shared.data.logs.standard import (
@@ -18,11 +19,10 @@ from sft_shared.data.logs.standard import (
     given_intent,
     session_name,
     split_of,
-    texts_to_label,
 )
 from sft_shared.data.logs.turns import FIXES, Piece, Turn
 from sft_shared.data.prepare.kinds import MakerSettings
-from sft_shared.data.prepare.part import EXAMPLES, NEGATIVES, Part
+from sft_shared.data.prepare.part import EXAMPLES, NEGATIVES, SIGNATURES, Part
 from sft_shared.data.prepare.plan import Plan
 from sft_shared.data.prepare.reading import KEY_LENGTH, bucket_of, turns_section, unspill
 from sft_shared.data.prepare.sections import SectionFile
@@ -88,12 +88,14 @@ class Maker:
         """
         part = Part(self._treatment)
         before = SectionFile(made)
-        for rule, line in zip(twins, before.lines(EXAMPLES), strict=True):
+        size = SIGNATURE.itemsize
+        signatures = before.data(SIGNATURES)
+        for place, (rule, line) in enumerate(zip(twins, before.lines(EXAMPLES), strict=True)):
             example = Example.model_validate_json(line)
             if rule:
                 part.refuse(self._treatment.name_of(example), twin_rule(rule))
             else:
-                part.protect(example)
+                part.protect(example, signature=signatures[place * size : (place + 1) * size])
             progress(len(line))
         for line in before.lines(NEGATIVES):
             part.protect(Example.model_validate_json(line), negative=True)
@@ -123,7 +125,7 @@ class Maker:
             for unit, file in enumerate(files):
                 for line in file.lines(section):
                     key = line[:KEY_LENGTH]
-                    if passes == 1 or bucket_of(key.decode(), num_buckets) == number:
+                    if passes == 1 or bucket_of(key, num_buckets) == number:
                         groups[key].append((unit, line[KEY_LENGTH + 1 :]))
             for key in sorted(groups):
                 yield groups.pop(key)
@@ -160,17 +162,15 @@ class Maker:
 
     def _finish(self, waiting: Sequence[tuple[str, Answer]], part: Part) -> None:
         """Label, build, treat and file the examples of some answers."""
-        texts = sorted(set(texts_to_label([answer for _, answer in waiting])))
+        asked = [[turn.text or "" for turn in answer.questions()] for _, answer in waiting]
+        texts = sorted({text for questions in asked for text in questions})
         known = dict(zip(texts, self._label(texts), strict=True))
-        for source, answer in waiting:
+        for (source, answer), questions in zip(waiting, asked, strict=True):
             name = session_name(answer.session, source=source, key=None)
             intent = given_intent(answer.session.turns[: answer.at + 1])
-            for turn in answer.questions() if intent is None else ():
-                found = known[turn.text or ""]
-                if intent is None or found.name != UNKNOWN:
-                    intent = found.model_dump()
-                if found.name != UNKNOWN:
-                    break
+            if intent is None and questions:
+                found = [known[text] for text in questions]
+                intent = next((each for each in found if each.name != UNKNOWN), found[0])
             split = split_of(name, held_out=self._settings.held_out, seed=self._settings.seed)
             values = as_values(answer, source=source, key=self._key, intent=intent, split=split)
             part.counts["answers"] += 1
@@ -184,5 +184,6 @@ class Maker:
                 problem = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
                 part.refuse_example(values["id"], "not-an-example", problem)
                 continue
-            part.outcomes.update(outcome.reasons if outcome else ("unclear",))
+            for reason in outcome.reasons if outcome else ("unclear",):
+                part.outcomes[reason] += 1
             part.add(example, negative=outcome is not None and not outcome.success)

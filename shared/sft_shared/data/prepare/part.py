@@ -7,7 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from sft_shared.data.hygiene.minhash import signature
+from pydantic import TypeAdapter
+
+from sft_shared.data.hygiene.minhash import same_signature, signatures
 from sft_shared.data.logs.intents import UNKNOWN
 from sft_shared.data.prepare.sections import write_sections
 from sft_shared.data.prepare.treatment import Treatment
@@ -16,6 +18,7 @@ from sft_shared.dialogue import Example
 
 # The sections of a part's file.
 EXAMPLES, NEGATIVES, REFUSED_TURNS, REFUSED_EXAMPLES, SIGNATURES = range(5)
+UNSIGNED_BYTES = 1 << 18  # of examples whose fingerprints are made at once
 
 
 class Part:
@@ -29,6 +32,8 @@ class Part:
         self.outcomes: Counter[str] = Counter()
         self._intents: Counter[str] = Counter()
         self._sections: tuple[list[bytes], ...] = ([], [], [], [], [])
+        self._unsigned: list[tuple[int, Example]] = []  # place of the fingerprint, and of what it is
+        self._unsigned_bytes = 0
         self._treatment = treatment
         self._tally = treatment.tally()
 
@@ -53,25 +58,42 @@ class Part:
         if isinstance(selected, Dropped):
             self.refuse(self._treatment.name_of(example), selected)
             return
-        self._sections[NEGATIVES if negative else EXAMPLES].append(line_of(selected))
         self.counts["selected_negatives" if negative else "selected"] += 1
-        if not negative:
-            self._sections[SIGNATURES].append(signature(selected).tobytes())
+        self._keep(selected, None, negative=negative)
 
-    def protect(self, example: Example, *, negative: bool = False) -> None:
+    def protect(self, example: Example, *, signature: bytes | None = None, negative: bool = False) -> None:
         """Take an example through desensitisation, augmentation and the gate and keep what comes of it.
 
-        Raises LeakError if personal data is left and the settings say stop.
+        ``signature`` is the example's fingerprint, if it has one. Raises LeakError if personal data is left
+        and the settings say stop.
         """
         kept, refused = self._treatment.protect(example, tally=self._tally, negative=negative)
         for name, dropped in refused:
             self.refuse(name, dropped)
         for each in kept:
-            self._sections[NEGATIVES if negative else EXAMPLES].append(line_of(each))
             self.counts["negatives" if negative else each.provenance.split] += 1
             if not negative:
                 self._intents[intent_of(each)] += 1
-                self._sections[SIGNATURES].append(signature(each).tobytes())
+            self._keep(each, signature if same_signature(each, example) else None, negative=negative)
+
+    def _keep(self, example: Example, signature: bytes | None, *, negative: bool) -> None:
+        """File an example. One without a fingerprint gets it later, together with others: that is faster."""
+        line = line_of(example)
+        self._sections[NEGATIVES if negative else EXAMPLES].append(line)
+        if negative:
+            return
+        self._sections[SIGNATURES].append(signature or b"")
+        if signature is None:
+            self._unsigned.append((len(self._sections[SIGNATURES]) - 1, example))
+            self._unsigned_bytes += len(line)
+            if self._unsigned_bytes >= UNSIGNED_BYTES:
+                self._sign()
+
+    def _sign(self) -> None:
+        records = signatures(example for _, example in self._unsigned)
+        for (place, _), record in zip(self._unsigned, records, strict=True):
+            self._sections[SIGNATURES][place] = record.tobytes()
+        self._unsigned, self._unsigned_bytes = [], 0
 
     def refuse(self, name: str, dropped: Dropped) -> None:
         """Note an example that a step dropped."""
@@ -79,6 +101,7 @@ class Part:
 
     def write(self, path: Path) -> None:
         """Leave everything in ``path``."""
+        self._sign()
         counts = {
             **self.counts,
             "refused_turns": self.turn_rules,
@@ -91,12 +114,12 @@ class Part:
         write_sections(path, self._sections, counts=counts)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+_examples = TypeAdapter(Example)
 
 
 def line_of(example: Example) -> bytes:
     """An example as a line of JSON."""
-    return _encode(example.model_dump(exclude_defaults=True)).encode() + b"\n"
+    return _examples.dump_json(example, exclude_defaults=True) + b"\n"
 
 
 def intent_of(example: Example) -> str:

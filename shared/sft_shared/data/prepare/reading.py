@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sft_shared.data.logs.source import Source
 from sft_shared.data.logs.turns import FIXES, Call, Piece, Turn
 from sft_shared.data.prepare.plan import Unit
+from sft_shared.data.prepare.rows import decode_row, encode_row
 from sft_shared.data.prepare.sections import write_sections
 from sft_shared.data.prepare.settings import PrepareSettings
 from sft_shared.errors import DataError
@@ -20,6 +21,8 @@ from sft_shared.lines import BadLine, HashedRange, Line
 BOM = b"\xef\xbb\xbf"
 NOTE_CHARACTERS = 300  # of a question, kept for finding out whether it was asked again
 KEY_LENGTH = 32  # hexadecimal digits
+CACHED_KEYS = 1 << 14  # of the last sessions and users: their lines stand near each other
+MAX_CACHED_CHARACTERS = 200  # of the ids of one
 
 
 def read_unit(unit: Unit, settings: PrepareSettings, *, num_buckets: int, path: Path) -> None:
@@ -32,10 +35,11 @@ def read_unit(unit: Unit, settings: PrepareSettings, *, num_buckets: int, path: 
     rejected = sections[rejected_section(num_buckets)]
     counts: Counter[str] = Counter()
     rules: Counter[str] = Counter()
+    num_lines = num_records = num_turns = spilled_bytes = 0
     with open(unit.path, "rb") as file:
         content = HashedRange(file, start=unit.start, length=unit.length)
         for line in source.split(content, max_line_bytes=settings.max_line_bytes):
-            counts["lines"] += line.num_lines
+            num_lines += line.num_lines
             try:
                 piece = _read(line, source, unit, counts, max_line_bytes=settings.max_line_bytes)
                 if piece is None:
@@ -47,19 +51,19 @@ def read_unit(unit: Unit, settings: PrepareSettings, *, num_buckets: int, path: 
                     raise DataError(f"{where}: {bad.rule}: {bad.reason}. {FIXES[bad.rule]}") from None
                 counts["rejected_records"] += 1
                 rules[bad.rule] += 1
-                rejected.append(_line([line.number, bad.rule, bad.reason]))
+                rejected.append(encode_row([line.number, bad.rule, bad.reason]))
                 continue
-            counts["records"] += 1
-            counts["turns"] += len(piece.turns)
-            key, row, notes = spilled
-            counts["spilled_bytes"] += len(row)
+            num_records += 1
+            num_turns += len(piece.turns)
+            key, row, asker, notes = spilled
+            spilled_bytes += len(row)
             sections[turns_section(bucket_of(key, num_buckets))].append(row)
-            for user, note in notes:
-                bucket = bucket_of(user, num_buckets)
-                sections[questions_section(bucket, num_buckets)].append(note)
+            if notes:
+                sections[questions_section(bucket_of(asker, num_buckets), num_buckets)] += notes
         if content.digest() != unit.digest:
             raise DataError(f"{unit.path}: changed while it was read. Run again once nothing writes to it.")
-    write_sections(path, sections, counts={**counts, "rules": rules})
+    totals = {"lines": num_lines, "records": num_records, "turns": num_turns, "spilled_bytes": spilled_bytes}
+    write_sections(path, sections, counts={**totals, **counts, "rules": rules})
 
 
 def turns_section(bucket: int) -> int:
@@ -109,28 +113,25 @@ def _read(
     return piece
 
 
-def spill(
-    piece: Piece, *, source: Source, number: int, line: int
-) -> tuple[str, bytes, list[tuple[str, bytes]]]:
-    """(key, row, questions with the key of who asks): turns of one key are brought together later.
+def spill(piece: Piece, *, source: Source, number: int, line: int) -> tuple[bytes, bytes, bytes, list[bytes]]:
+    """(key, row, key of who asks, questions): rows and questions of one key are brought together later.
 
     Raises BadLine for text that UTF-8 cannot hold.
     """
     try:
         key = session_key(piece, label=source.label)
-        rows = [turn[:-1] for turn in piece.turns]
-        head = [number, piece.session, piece.user, piece.history, piece.tools, line]
-        row = b"%b\t%b" % (key.encode(), _line([*head, rows]))
+        turns = [turn[:-1] for turn in piece.turns]
+        row = encode_row([number, piece.session, piece.user, piece.history, piece.tools, line, turns])
         asker = key if piece.user is None else _key("user", source.label, piece.user)
-        notes = [(asker, b"%b\t%b" % (asker.encode(), note)) for note in _notes(piece, key, line=line)]
+        notes = [b"%b\t%b" % (asker, note) for note in _notes(piece, key, line=line)]
     except UnicodeEncodeError:
         raise BadLine("lone-surrogate", "holds half of a surrogate pair") from None
-    return key, row, notes
+    return key, b"%b\t%b" % (key, row), asker, notes
 
 
 def unspill(row: bytes, *, unit: int) -> tuple[int, Piece]:
     """(number of the source, piece) of a row without its key; ``unit`` is the number of the unit it is in."""
-    number, session, user, history, tools, line, rows = decode(row.decode())
+    number, session, user, history, tools, line, rows = decode_row(row)
     turns = []
     for at, (role, text, time, calls, call_id, feedback, intent) in enumerate(rows):
         made = tuple([Call(*call) for call in calls]) if calls else ()
@@ -138,7 +139,7 @@ def unspill(row: bytes, *, unit: int) -> tuple[int, Piece]:
     return number, Piece(session, user, tuple(turns), history, tuple(tools))
 
 
-def session_key(piece: Piece, *, label: str) -> str:
+def session_key(piece: Piece, *, label: str) -> bytes:
     """The hash of what keeps turns together: the session, else the user, and for requests how they begin."""
     if piece.session is not None:
         return _key("session", label, piece.session)
@@ -148,33 +149,33 @@ def session_key(piece: Piece, *, label: str) -> str:
     return _key("request", label, piece.user or "", first)
 
 
-def bucket_of(key: str, num_buckets: int) -> int:
+def bucket_of(key: str | bytes, num_buckets: int) -> int:
     """The bucket of a key: buckets in order hold keys in order."""
     return int(key[:8], 16) * num_buckets >> 32
 
 
-def _notes(piece: Piece, key: str, *, line: int) -> Iterator[bytes]:
+def _notes(piece: Piece, key: bytes, *, line: int) -> Iterator[bytes]:
     """The questions in ``piece`` that were not asked in an earlier one."""
     turns = piece.turns
     places: Any = range(len(turns))
     twin = ""
     if piece.history:  # the question that this request asks; none if it brings a tool's result
         places = range(max(len(turns) - 2, 0), len(turns) - 1)
-        asked = json.dumps([[turn.role, turn.text, turn.calls] for turn in turns[:-1]])
-        twin = hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
+        asked = encode_row([[turn.role, turn.text, turn.calls] for turn in turns[:-1]])
+        twin = hashlib.blake2b(asked, digest_size=8).hexdigest()
     for at in places:
         turn = turns[at]
         if turn.role == "user":
-            yield _line([turn.time, (turn.text or "")[:NOTE_CHARACTERS], twin, key, line, at])
+            yield encode_row([turn.time, (turn.text or "")[:NOTE_CHARACTERS], twin, key, line, at])
 
 
-def _key(*parts: str) -> str:
-    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=KEY_LENGTH // 2).hexdigest()
+def _key(*parts: str) -> bytes:
+    return _hash_short(parts) if sum(map(len, parts)) <= MAX_CACHED_CHARACTERS else _hash(parts)
 
 
-decode = json.JSONDecoder().decode
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+def _hash(parts: tuple[str, ...]) -> bytes:
+    digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=KEY_LENGTH // 2)
+    return digest.hexdigest().encode()
 
 
-def _line(value: Any) -> bytes:
-    return _encode(value).encode() + b"\n"
+_hash_short = lru_cache(maxsize=CACHED_KEYS)(_hash)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sft_shared.data.logs.repeats import Asked, RepeatSettings
-from sft_shared.data.prepare.reading import KEY_LENGTH, bucket_of, decode, questions_section
+from sft_shared.data.prepare.reading import KEY_LENGTH, bucket_of, questions_section
+from sft_shared.data.prepare.rows import decode_row
 from sft_shared.data.prepare.sections import SectionFile, write_sections
 
 
@@ -36,5 +37,5 @@ def find_repeats(
 
 
 def _asked(unit: int, note: bytes) -> Asked:
-    time, text, twin, session, line, at = decode(note.decode())
+    time, text, twin, session, line, at = decode_row(note)
     return Asked(time, text, twin, session, (unit, line, at))

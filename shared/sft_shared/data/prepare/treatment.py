@@ -66,10 +66,12 @@ class Treatment:
         for name, step in self._steps:
             tally.seen[name] += 1
             after = step(current)
+            if after is current:
+                continue
             if isinstance(after, Dropped):
                 tally.dropped[name][after.rule] += 1
                 return after
-            tally.changed[name] += after is not current and after != current
+            tally.changed[name] += after != current
             current = after
         return current
 

@@ -28,12 +28,12 @@ def find_twins(parts: Sequence[Path], *, settings: DedupSettings | None, path: P
     """Write to ``path`` a section for each part: a byte for each of its examples, 0 if it stays.
 
     Other bytes are 1 + the place of the rule in TWIN_RULES. Two that stay never have the same id, whatever
-    the settings: of an id's 64-bit hashes the first stays. The fingerprints go through files beside ``path``,
-    so that memory does not grow by them.
+    the settings: of an id's 64-bit hashes the first stays. The fingerprints go through a file beside
+    ``path``, so that memory does not grow by them.
     """
     sizes = [SectionFile(part).place(SIGNATURES)[1] // SIGNATURE.itemsize for part in parts]
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-        files = [_copied(part, Path(folder) / str(number)) for number, part in enumerate(parts)]
+        files = [_copied(parts, Path(folder) / "signatures")]
         rules = np.zeros(sum(sizes), np.uint8) if settings is None else settings(files).rules
         staying = np.flatnonzero(rules == 0)
         ids = Stored(files).columns("id")["id"][staying]
@@ -52,11 +52,13 @@ def twin_rule(number: int) -> Dropped:
     return Dropped(*list(TWIN_RULES.items())[number - 1])
 
 
-def _copied(part: Path, path: Path) -> Path:
-    start, left = SectionFile(part).place(SIGNATURES)
-    with part.open("rb") as source, path.open("wb") as target:
-        source.seek(start)
-        while left > 0 and (block := source.read(min(left, BLOCK_BYTES))):
-            target.write(block)
-            left -= len(block)
+def _copied(parts: Sequence[Path], path: Path) -> Path:
+    with path.open("wb") as target:
+        for part in parts:
+            start, left = SectionFile(part).place(SIGNATURES)
+            with part.open("rb") as source:
+                source.seek(start)
+                while left > 0 and (block := source.read(min(left, BLOCK_BYTES))):
+                    target.write(block)
+                    left -= len(block)
     return path

@@ -99,6 +99,7 @@ def _named(value: Mapping[str, Any]) -> dict[str, Any]:
 def _turtle(path: Path, text: str, language: str) -> Iterator[Triple | Rejected]:
     from rdflib import RDF, RDFS, BNode, Graph, Literal
     from rdflib.plugins.parsers.notation3 import BadSyntax
+    from rdflib.term import Node
 
     graph = Graph()
     try:
@@ -115,10 +116,10 @@ def _turtle(path: Path, text: str, language: str) -> Iterator[Triple | Rejected]
         yield Rejected(f"{path}:1", "not-turtle", f"nothing of the file is read: {type(error).__name__}")
         return
 
-    def name(node: object) -> str:
+    def name(node: Node) -> str:
         if isinstance(node, Literal):
             return str(node)
-        labels = [label for label in graph.objects(node, RDFS.label) if isinstance(label, Literal)]  # type: ignore[arg-type]
+        labels = [label for label in graph.objects(node, RDFS.label) if isinstance(label, Literal)]
         best = min(((it.language != language, it.language or "", str(it)) for it in labels), default=None)
         return _local_name(str(node)) if best is None else best[2]
 

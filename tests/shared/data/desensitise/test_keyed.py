@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sft_shared.data.desensitise.keyed import Draw, keyed_hex, load_key
+from sft_shared.data.desensitise.keyed import Draw, keyed_letters, load_key
 from sft_shared.errors import ConfigError
 
 
@@ -39,7 +39,7 @@ def test_draws_depend_on_the_key_and_on_what_they_are_for() -> None:
         for what in (("x", "yz"), ("xy", "z"), ("xyz",))
     }
     assert len(rows) == 6
-    assert keyed_hex(b"a" * 32, "x", length=16) != keyed_hex(b"b" * 32, "x", length=16)
+    assert keyed_letters(b"a" * 32, "x", length=16) != keyed_letters(b"b" * 32, "x", length=16)
 
 
 def test_draws_are_even() -> None:

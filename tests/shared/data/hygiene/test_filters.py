@@ -11,13 +11,16 @@ from pydantic import TypeAdapter
 
 from sft_shared.data.hygiene.degenerate import BoilerplateFilter, GarbledFilter, RepetitionFilter
 from sft_shared.data.hygiene.filters import (
+    _TAG,
+    _URL,
     DEFAULT_FILTERS,
     FilterSettings,
     LanguageFilter,
     LengthFilter,
     MarkupFilter,
+    _may_be_markup,
 )
-from sft_shared.data.hygiene.mojibake import garbled_chars
+from sft_shared.data.hygiene.mojibake import _BROKEN, _SUSPECT, _TELLTALE, _WESTERN, garbled_chars
 from sft_shared.data.steps import Dropped, Step
 from sft_shared.dialogue import Example, Message, Provenance, ToolCall
 
@@ -193,3 +196,13 @@ def test_a_filter_is_named_by_its_kind(kind: str) -> None:
     """In YAML, with nothing else said."""
     adapter: TypeAdapter[Any] = TypeAdapter(FilterSettings)
     assert adapter.validate_python({"kind": kind}).kind == kind
+
+
+@given(st.from_regex(_URL) | st.from_regex(_TAG))
+def test_no_markup_escapes_the_first_look(text: str) -> None:
+    assert _may_be_markup(text)
+
+
+@given(st.from_regex(_BROKEN) | st.from_regex(_WESTERN) | st.from_regex(_TELLTALE))
+def test_no_wrong_encoding_escapes_the_first_look(text: str) -> None:
+    assert _SUSPECT.search(text)

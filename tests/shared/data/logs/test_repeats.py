@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sft_shared.data.logs.repeats import Asked, RepeatSettings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sft_shared.data.logs.repeats import Asked, RepeatSettings, _alike, letter_pairs
 
 
 def asked(text: str, time: float, *, twin: str = "", at: int = 0) -> Asked:
@@ -39,3 +42,10 @@ def test_a_request_logged_twice_is_no_second_question() -> None:
     text = "我的包裹到哪里了？"
     assert repeated(asked(text, 0, twin="t"), asked(text, 1, twin="t")) == []
     assert repeated(asked(text, 0, twin="t"), asked(text, 1, twin="other")) == [text]
+
+
+@given(st.text("abc退款", min_size=5), st.text("abc退款", min_size=5), st.sampled_from([0.3, 0.5, 0.75, 1.0]))
+def test_likeness_is_the_dice_coefficient_of_letter_pairs(one: str, other: str, least: float) -> None:
+    a, b = letter_pairs(one), letter_pairs(other)
+    assert a == {one[at : at + 2] for at in range(len(one) - 1)}
+    assert _alike(a, b, least=least) == (2 * len(a & b) / (len(a) + len(b)) >= least)

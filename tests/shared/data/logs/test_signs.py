@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+import unicodedata
 
-from sft_shared.data.logs.signs import asks_for_human, hands_over, is_closing, only_apologises, sign_of
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sft_shared.data.logs.signs import (
+    CACHED_LENGTH,
+    HANDOVER,
+    HANDOVER_WORDS,
+    WIDE_MARKS,
+    asks_for_human,
+    fold,
+    hands_over,
+    is_closing,
+    only_apologises,
+    sign_of,
+)
 
 RESOLVED = """解决了
 谢谢，可以了
@@ -260,3 +275,24 @@ def test_an_apology_for_no_answer_is_found(text: str) -> None:
 )
 def test_politeness_in_an_answer_is_no_apology_for_none(text: str) -> None:
     assert not only_apologises(text)
+
+
+@given(st.from_regex(HANDOVER))
+def test_no_handover_escapes_the_first_look(text: str) -> None:
+    assert any(word in text for word in HANDOVER_WORDS)
+
+
+@given(st.text(st.characters() | st.sampled_from([mark for mark, _ in WIDE_MARKS])))
+@example("＜\u0338，ｶﾞ？ＡＢＣ")
+@example("，\u0338")
+def test_folding_is_the_compatibility_form_in_lower_case(text: str) -> None:
+    """The marks that are replaced first, to be quicker, change nothing."""
+    expected = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    assert fold(text) == expected
+
+
+def test_long_texts_are_read_though_none_is_kept() -> None:
+    """A log of long lines fills no memory, and its handovers are found all the same."""
+    long = "请稍等。" * CACHED_LENGTH
+    assert not hands_over(long)
+    assert hands_over(long + "现在为您转接人工客服")

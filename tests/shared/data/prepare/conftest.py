@@ -14,16 +14,19 @@ from sft_shared.data.prepare.settings import PrepareSettings
 
 
 class Silent:
-    """A report that keeps the stages, and how much each had to do."""
+    """A report that keeps the stages, how much each had to do, and how much it said it did."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int]] = []
+        self.done: list[int] = []
 
     def stage(self, label: str, *, total_bytes: int) -> None:
         self.stages.append((label, total_bytes))
+        self.done.append(0)
 
     def advance(self, num_bytes: int) -> None:
         assert num_bytes >= 0
+        self.done[-1] += num_bytes
 
 
 # The road without what has tests of its own: these logs are much alike, and hold nobody's data.

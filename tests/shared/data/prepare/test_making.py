@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sft_shared.data.hygiene.minhash import SIGNATURE
+from sft_shared.data.hygiene.minhash import SIGNATURE, signatures
 from sft_shared.data.prepare.making import Maker
 from sft_shared.data.prepare.manifest import add_up
 from sft_shared.data.prepare.part import EXAMPLES, NEGATIVES, REFUSED_EXAMPLES, SIGNATURES
@@ -17,6 +17,7 @@ from sft_shared.data.prepare.sections import SectionFile
 from sft_shared.data.prepare.settings import PrepareSettings
 from sft_shared.data.prepare.treatment import Treatment
 from sft_shared.data.prepare.work import Work
+from sft_shared.dialogue import Example
 from sft_shared.errors import LeakError
 
 CARD = "6222021234567890128"  # passes Luhn; made up
@@ -64,6 +65,17 @@ def test_steps_run_in_order_on_examples_and_negatives(tmp_path: Path, road: Any)
     counts = part.counts()
     assert counts["train"] + counts.get("held_out", 0) + counts["negatives"] == num_made == 40 - num_dropped
     assert part.place(SIGNATURES)[1] == len(read(part, EXAMPLES)) * SIGNATURE.itemsize
+
+
+def test_fingerprints_are_those_of_what_is_written(tmp_path: Path, road: Any) -> None:
+    """Whether an example kept the one it had, or changed, or is a copy."""
+    road.write_logs()
+    _log_with_a_card(road, "谢谢，可以了")
+    noise = {"kind": "noise", "strength": 0.5, "copies": 1}
+    for part in make(tmp_path, desensitise={"key": str(tmp_path / "key")}, augment=[noise]):
+        examples = [Example.model_validate(each) for each in read(part, EXAMPLES)]
+        assert part.data(SIGNATURES) == signatures(examples).tobytes()
+        assert examples
 
 
 def _log_with_a_card(road: Any, closing: str) -> None:

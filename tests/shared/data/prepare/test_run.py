@@ -274,6 +274,7 @@ def test_the_stages_are_told(tmp_path: Path, road: Any) -> None:
     road.run()
     size = sum((tmp_path / name).stat().st_size for name in ("a.jsonl", "b.jsonl"))
     assert road.report.stages[:2] == [("looking through the inputs", size), ("reading", size)]
+    assert road.report.done[:2] == [size, size]
     assert [label for label, _ in road.report.stages[2:]] == [
         "finding repeated questions",
         "making examples",
@@ -283,6 +284,7 @@ def test_the_stages_are_told(tmp_path: Path, road: Any) -> None:
     ]
 
 
+NESTED = b'{"a":' * 300 + b"1" + b"}" * 300  # deeper than an example can be written and read again
 BAD: list[tuple[str, bytes]] = [
     ("not-utf-8", b'{"session": "s", "role": "user", "text": "\xff\xfe"}'),
     ("too-long", b'{"session": "s", "role": "user", "text": "' + b"x" * 10_000_000 + b'"}'),
@@ -292,6 +294,7 @@ BAD: list[tuple[str, bytes]] = [
     ("duplicate-key", b'{"session": "s", "session": "t", "role": "user", "text": "a"}'),
     ("empty-assistant-turn", b'{"session": "s", "role": "assistant", "text": ""}'),
     ("byte-order-mark", b"\xef\xbb\xbf{}"),
+    ("wrong-type", b'{"session": "s", "role": "user", "text": "a", "tools": [' + NESTED + b"]}"),
 ]
 
 

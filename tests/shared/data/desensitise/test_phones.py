@@ -1,0 +1,62 @@
+"""Telephone numbers in the forms that people and systems write."""
+
+from __future__ import annotations
+
+import pytest
+
+from sft_shared.data.desensitise.find import Finder, FindSettings
+
+FINDER = Finder(FindSettings())
+
+
+def telephones(text: str) -> list[str]:
+    return [text[span.start : span.end] for span in FINDER.find(text) if span.kind == "phone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("麻烦打4008-822-104找我", "4008-822-104"), ("麻烦打0906-538-280找我", "0906-538-280")),
+        *(("联系00852 6886-0987李先生", "00852 6886-0987"), ("Fax: 86-411-84307765", "86-411-84307765")),
+        *(("手机+86 (0)139 2617 4058", "+86 (0)139 2617 4058"), ("工行95588按几", "95588")),
+        *(("415 555-0132 works", "415 555-0132"), ("try 415 - 555 - 0132", "415 - 555 - 0132")),
+        *(("415/555/0132 please", "415/555/0132"), ("dial 1-800-FLOWERS", "1-800-FLOWERS")),
+        *(("call 415-5550132", "415-5550132"), ("c: 2125550117", "2125550117")),
+        *(("wa.me/447911123456", "447911123456"), ("the code went to 2125550117", "2125550117")),
+    ],
+)
+def test_a_number_is_found_in_many_forms(text: str, number: str) -> None:
+    """Also right behind a word in Han, and with nothing that calls it a telephone."""
+    assert telephones(text) == [number]
+
+
+def test_numbers_side_by_side_are_each_found() -> None:
+    """Dictated ones, and one of ten digits behind another."""
+    assert telephones("电话：一六六八四四九七一六三/一六一八五九八一零一五") == [
+        "一六六八四四九七一六三",
+        "一六一八五九八一零一五",
+    ]
+    assert telephones("reach her at 7132563124 or 7026188392") == ["7132563124", "7026188392"]
+
+
+def test_a_number_before_an_address_keeps_its_end() -> None:
+    """The address begins at its own number."""
+    text = "John Miller, (303) 649-6872, 5 Main St"
+    found = {span.kind: text[span.start : span.end] for span in FINDER.find(text)}
+    assert found == {"name": "John Miller", "phone": "(303) 649-6872", "address": "5 Main St"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "价格区间 400-500-6000",
+        "400-820-1190元不等",
+        "上班 0800-1600",
+        "180 0000 0000",
+        "打折 95588 元",
+        "ts 1741659727",
+    ],
+)
+def test_other_numbers_of_such_a_form_are_left(text: str) -> None:
+    """Ranges, hours, amounts, times."""
+    assert telephones(text) == []
