@@ -34,7 +34,7 @@ _SERVICE = re.compile(
 _EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
 _AMERICAN = re.compile(
     rf"(?<![0-9A-Za-z.+$-])(?P<country>(?:\+|00)?1[ .-]{{1,2}})?"
-    rf"(?:(?P<round>\([2-9]\d\d\))[ .-]{{0,2}}|[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
+    rf"(?:(?P<round>[({{\[]?[2-9]\d\d[)}}\]])[ .-]{{0,2}}|[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
     rf"(?:(?(round)\d|[2-9]))\d\d(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?: ?[.-] ?| )))\d{{4}}"
     rf"(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
     re.I,
@@ -50,10 +50,10 @@ _INTERNATIONAL = re.compile(
     rf"00(?=\s?[1-9]\d{{0,2}}[ -]))\s?\(?[1-9](?:[ ./()-]{{0,3}}\d){{6,14}}(?![0-9]){_EXTENSION}",
     re.I,
 )
-_MAY_HOLD = re.compile(r"[\d(+][\d() ./·-]{5}[\d() ./·-]*\d")
+_MAY_HOLD = re.compile(r"[\d(+][\d()}\] ./·-]{5}[\d() ./·-]*\d")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
 _STARTS = re.compile(  # of each of the patterns above
-    r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|447|1[ .-]|[2-9]\d\d[ ./·-])"
+    r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|447|1[ .-]|[({\[]?[2-9]\d\d[ ./·)}\]-])"
 )
 _DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d{2}")
 
@@ -95,9 +95,11 @@ _STATED = re.compile(
     r"(?:home|work|office|day|evening|daytime|primary|secondary|alternate|backup|emergency|[hcwmtp]): ?)$",
     re.I,
 )
+_WORDS_BEFORE = re.compile(r"(?:\b[A-Za-z][a-z']+[,.;]? ){2}\(?$|(?:^|[.!?] )$")
+_SENTENCE_BEHIND = re.compile(r"\)?(?:[,.;!?](?:\s|$)|\s*$| [A-Za-z][a-z']*\b)")
 _ALSO = re.compile(  # one more number, behind another: "at 713-256-3124 or 7026188392"
-    r"(?:at|on|me|try|is|call|phone|cell|mobile|tel):?\s\(?[2-9]\d\d\)?[ .-]?[2-9]\d\d[ .-]?\d{4}"
-    r"(?: or|,|;| and| &| /|/)(?: or| and)?\s?$",
+    r"(?:at|on|me|try|is|from|call|phone|cell|mobile|tel):?\s\(?[2-9]\d\d\)?[ .-]?[2-9]\d\d[ .-]?\d{4}"
+    r"(?: or|,|;| and| &| to| /|/)(?: or| and)?\s?$",
     re.I,
 )
 _REGIONS = (
@@ -221,11 +223,17 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
             or _ASKS_TO_CALL.match(text, end)
             or _ALSO.search(text, max(0, start - 40), start)
             or (number.sizes == (3, 7) and number.marks == {"-"} and not _is_harmless(reading, start))
+            or (cue is None and _is_in_prose(text, start, end))
         )
         and not is_quantity(text, start, end)
         and is_valid_anywhere(digits)
     ):
         yield Span(start, end, "phone", 0.55)
+
+
+def _is_in_prose(text: str, start: int, end: int) -> bool:
+    """Does it stand in an English sentence, between words and signs of it?"""
+    return bool(_WORDS_BEFORE.search(text, max(0, start - 40), start) and _SENTENCE_BEHIND.match(text, end))
 
 
 def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:

@@ -23,6 +23,9 @@ def telephones(text: str) -> list[str]:
         *(("415/555/0132 please", "415/555/0132"), ("dial 1-800-FLOWERS", "1-800-FLOWERS")),
         *(("call 415-5550132", "415-5550132"), ("c: 2125550117", "2125550117")),
         *(("wa.me/447911123456", "447911123456"), ("the code went to 2125550117", "2125550117")),
+        *(("415)555-0132", "415)555-0132"), ("{415} 555-0132", "{415} 555-0132")),
+        *(("Nobody picks up 2125550117, sadly.", "2125550117"),),
+        *(("06 12 34 56 78 is my French mobile", "06 12 34 56 78"),),
     ],
 )
 def test_a_number_is_found_in_many_forms(text: str, number: str) -> None:
@@ -55,6 +58,8 @@ def test_a_number_before_an_address_keeps_its_end() -> None:
         "180 0000 0000",
         "打折 95588 元",
         "ts 1741659727",
+        "the invoice 2125550117 is wrong",
+        "GET /items/2125550117 took 12 ms",
     ],
 )
 def test_other_numbers_of_such_a_form_are_left(text: str) -> None:
