@@ -53,6 +53,11 @@ def find_ibans(reading: Reading) -> Iterator[Span]:
             written = written[: max(cut, 0)]
 
 
+def may_hold_ibans(shape: Reading) -> bool:
+    """May `find_ibans` find anything in a text with other digits than ``shape``?"""
+    return _IBAN.search(shape.text) is not None
+
+
 def _leaves_one(written: str) -> bool:
     """The check of ISO 7064 by itself, which is quicker than to look up the country's form."""
     bare = written.replace(" ", "").replace("-", "")
@@ -67,6 +72,14 @@ def find_cued(reading: Reading) -> Iterator[Span]:
         if cue.theme == "account" or cue.theme == "order":
             yield from _after(reading, cue, cue.theme)
             yield from _before(reading, cue, cue.theme)
+
+
+def asks_for_digits(shape: Reading) -> bool:
+    """May what `find_cued` finds depend on which digits stand in a text of this shape: a year's, 1Z?"""
+    return _YEAR_OR_PARCEL.search(shape.text) is not None
+
+
+_YEAR_OR_PARCEL = re.compile(r"\d{4}[-/.]\d|\d[-/.]\d{4}|\dZ")
 
 
 def _after(reading: Reading, cue: Cue, kind: Kind) -> Iterator[Span]:

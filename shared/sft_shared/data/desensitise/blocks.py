@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
 
 _CLOSED = re.compile(
     r"[。！](?![”』」）)’\"'\]。！!？?])[ \t]*(?:\r?\n)*|[.!](?<=[a-z]{3}[.!])[ \t]*(?:\r?\n)+"
@@ -16,9 +17,24 @@ _SHORTEST = 12  # characters; a shorter one stays with what follows it
 _KEY = "-----BEGIN"
 LONGEST_REMEMBERED, MOST_REMEMBERED = 400, 65_536
 """Characters of a block, and how many blocks are remembered: some ten megabytes."""
+MOST_SHAPES = 16_384  # texts that differ in their digits only are one
+_LONGEST_TEXT, _MOST_TEXTS = 2_000, 4_096  # characters of a whole text, and how many are remembered
+
+T = TypeVar("T")
 
 
-@lru_cache(maxsize=64)  # of a dialogue, a text is cut several times
+def of_late(function: Callable[[str], T]) -> Callable[[str], T]:
+    """``function`` of a text, which remembers: of a dialogue, the same is asked of a text several times."""
+    recent = lru_cache(maxsize=_MOST_TEXTS)(function)
+
+    @wraps(function)
+    def ask(text: str) -> T:
+        return recent(text) if len(text) <= _LONGEST_TEXT else function(text)
+
+    return ask
+
+
+@of_late
 def blocks(text: str) -> tuple[tuple[int, int], ...]:
     """(start, end) of each block; together they are the text.
 
@@ -30,15 +46,13 @@ def blocks(text: str) -> tuple[tuple[int, int], ...]:
     """
     if len(text) < 2 * _SHORTEST or _KEY in text:
         return ((0, len(text)),)
-    return tuple(_cut(text))
-
-
-def _cut(text: str) -> Iterator[tuple[int, int]]:
+    cut: list[tuple[int, int]] = []
     start, last = 0, len(text) - _SHORTEST
-    for end in (found.end() for found in _CLOSED.finditer(text)):
+    for found in _CLOSED.finditer(text):
+        end = found.end()
         if end > last:
             break
         if end - start >= _SHORTEST and not _GOES_ON.match(text, end):
-            yield start, end
+            cut.append((start, end))
             start = end
-    yield start, len(text)
+    return (*cut, (start, len(text)))

@@ -9,8 +9,14 @@ from typing import NamedTuple
 
 import ahocorasick
 
-from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks
-from sft_shared.data.desensitise.disguises import escapes, separators
+from sft_shared.data.desensitise.blocks import (
+    LONGEST_REMEMBERED,
+    MOST_REMEMBERED,
+    MOST_SHAPES,
+    blocks,
+    of_late,
+)
+from sft_shared.data.desensitise.disguises import escapes, may_be_disguised, separators
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff\u20e3]+"
@@ -191,6 +197,7 @@ def read_digits(canonical: Canonical) -> Canonical:
     return _rewritten(canonical, pieces) if pieces else canonical
 
 
+@of_late
 def read(text: str) -> tuple[Canonical, Canonical]:
     """A text folded, and that with digits for dictated ones; the same object twice if there are none."""
     parts = blocks(text)
@@ -198,7 +205,8 @@ def read(text: str) -> tuple[Canonical, Canonical]:
         return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _read(text)
     written: list[str] = []
     for start, end in parts:
-        folded, canonical = read(text[start:end])
+        block = text[start:end]
+        folded, canonical = _remembered(block) if len(block) <= LONGEST_REMEMBERED else _read(block)
         if canonical is not folded or folded.starts is not None:
             return _read(text)
         written.append(folded.text)
@@ -208,7 +216,20 @@ def read(text: str) -> tuple[Canonical, Canonical]:
 
 def _read(text: str) -> tuple[Canonical, Canonical]:
     folded = fold(text)
+    if len(text) <= LONGEST_REMEMBERED and _says_what_it_writes(folded.text.translate(ALIKE)):
+        return folded, folded
     return folded, read_digits(_undisguised(folded))
+
+
+ALIKE = str.maketrans("0123456789", "1111111111")
+"""What texts that differ in their digits only become: their shape. Logs say the same with other numbers."""
+
+
+@lru_cache(maxsize=MOST_SHAPES)
+def _says_what_it_writes(shape: str) -> bool:
+    """Does no text of this shape hold a digit in words, or a number in disguise?"""
+    canonical = Canonical(shape)
+    return not may_be_disguised(shape) and read_digits(canonical) is canonical
 
 
 def _undisguised(canonical: Canonical) -> Canonical:

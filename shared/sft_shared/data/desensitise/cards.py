@@ -23,12 +23,16 @@ _BY_FOURS = re.compile(
 )
 
 
+def may_be_card(_shape: Reading, number: Number) -> bool:
+    """May a number be a card, by how long it is and how it is written?"""
+    return 12 <= len(number.digits) <= 19 and _one_writing(number)
+
+
 def find_cards(reading: Reading, number: Number) -> Iterator[Span]:
     """The card that a number is: certain with check digit and issuer, likely with a cue."""
-    digits = number.digits
-    if not 12 <= len(digits) <= 19 or not _one_writing(number):
+    if not may_be_card(reading, number):
         return
-    start, end = number.start, number.end
+    digits, start, end = number.digits, number.start, number.end
     cue = reading.cue_before(start, reach=24) or reading.cue_after(end)
     said = cue is not None and cue.theme == "card"
     if not said and not stands_alone(reading.text, start, end):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
+from sft_shared.data.desensitise.canonical import ALIKE
 from sft_shared.data.desensitise.cues import Cue, Reading
 from sft_shared.data.desensitise.spans import Span
 
@@ -51,6 +52,10 @@ _HINTS: tuple[str, ...] = (
     "ya29",
 )
 _HINTS += ("hf_", "LTAI", "npm_", "pypi-", "SG.", "dop_", "EAAC", "shp", "eyJ")
+_HINTS_OF_SHAPE = (
+    *(hint.translate(ALIKE) for hint in _HINTS),
+    *("PRIVATE KEY", "earer", "asic ", "oken ", "EARER"),
+)
 
 
 def find_keys(reading: Reading) -> Iterator[Span]:
@@ -69,6 +74,11 @@ def find_keys(reading: Reading) -> Iterator[Span]:
     for cue in reading.cues:
         if cue.theme == "api_key":
             yield from _key_after(text, cue)
+
+
+def may_hold_keys(shape: Reading) -> bool:
+    """May `find_keys` find anything in a text with other digits than ``shape``, where all are 1?"""
+    return "api_key" in shape.themes or any(map(shape.text.__contains__, _HINTS_OF_SHAPE))
 
 
 def _key_after(text: str, cue: Cue) -> Iterator[Span]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from sft_shared.data.desensitise.blocks import MOST_REMEMBERED
+from sft_shared.data.desensitise.blocks import MOST_SHAPES
 from sft_shared.data.desensitise.canonical import fold
 from sft_shared.data.desensitise.cues import SAID_OF, SENTENCE_ENDS, Reading, Theme
 from sft_shared.data.desensitise.numerals import plain
@@ -82,33 +83,87 @@ def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
         return True
     if last in ".;；":
         return last == "." and plain(right[0]) in _JOINTS
-    tail, head = plain(left[-_REACH:]), plain(right[:_REACH])
-    numeric, begins = tail[-1] in _JOINTS, head[0] in _JOINTS
-    if (numeric and begins) or (
-        tail.rsplit(None, 1)[-1].lower() in _NUMBER_WORDS
-        and head.split(None, 1)[0].strip(".,").lower() in _NUMBER_WORDS
-    ):
+    tail, head = _tail(left[-_REACH:]), _head(right[:_REACH])
+    if (tail.numeric and head.numeric) or (tail.says_number and head.says_number):
         return True
-    if last in _OPEN or head[0] in _GOES_ON or tail.rsplit(None, 1)[-1].strip(",").lower() in _OPEN_WORDS:
+    if tail.is_open or head.goes_on:
         return True
-    theme = _announced(left[-_REACH:])
-    if theme is not None and (_NUMBER if theme in _NUMBERS else _VALUE).search(head):
+    if tail.theme is not None and (head.holds_number if tail.theme in _NUMBERS else head.holds_value):
         return True
     if last in "?？":
         return False
-    if (last in "年月" and begins) or (tail[-2:-1] in PROVINCES and tail[-1].isalpha() and head[0].isalnum()):
+    if (tail.is_date and head.numeric) or (tail.is_plate and head.begins_sign):
         return True
-    if tail[-1].isascii() and tail[-1].isalnum() and _is_called(right[:_REACH]):
+    if tail.ends_latin and _is_called(right[:_REACH]):
         return True
-    touched = any(span.kind == "address" and span.end >= len(left) - 1 for span in finds)
-    if touched and (head[0].isupper() or head[0] in "0123456789#," or "\u3400" <= head[0] <= "\u9fff"):
+    if head.begins_place and _touched(finds, len(left)):
         return True
-    if numeric and _STREET.match(head):
-        return True
-    return _PLACE_ENDS.search(tail) is not None and _PLACE_STARTS.match(head) is not None
+    return (tail.numeric and head.is_street) or (tail.ends_place and head.starts_place)
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+def _touched(finds: Sequence[Span], end: int) -> bool:
+    return any(span.kind == "address" and span.end >= end - 1 for span in finds)
+
+
+class _Tail(NamedTuple):
+    """What the last characters of a turn say of what may follow."""
+
+    numeric: bool
+    says_number: bool
+    is_open: bool
+    theme: Theme | None
+    is_date: bool
+    is_plate: bool
+    ends_latin: bool
+    ends_place: bool
+
+
+class _Head(NamedTuple):
+    """What the first characters of a turn say of what may have gone before."""
+
+    numeric: bool
+    says_number: bool
+    goes_on: bool
+    holds_number: bool
+    holds_value: bool
+    begins_sign: bool
+    begins_place: bool
+    is_street: bool
+    starts_place: bool
+
+
+@lru_cache(maxsize=MOST_SHAPES)
+def _tail(left: str) -> _Tail:
+    tail = plain(left)
+    word = tail.rsplit(None, 1)[-1].lower()
+    return _Tail(
+        numeric=tail[-1] in _JOINTS,
+        says_number=word in _NUMBER_WORDS,
+        is_open=left[-1] in _OPEN or word.strip(",") in _OPEN_WORDS,
+        theme=_announced(left),
+        is_date=left[-1] in "年月",
+        is_plate=tail[-2:-1] in PROVINCES and tail[-1].isalpha(),
+        ends_latin=tail[-1].isascii() and tail[-1].isalnum(),
+        ends_place=_PLACE_ENDS.search(tail) is not None,
+    )
+
+
+@lru_cache(maxsize=MOST_SHAPES)
+def _head(right: str) -> _Head:
+    head = plain(right)
+    return _Head(
+        numeric=head[0] in _JOINTS,
+        says_number=head.split(None, 1)[0].strip(".,").lower() in _NUMBER_WORDS,
+        goes_on=head[0] in _GOES_ON,
+        holds_number=_NUMBER.search(head) is not None,
+        holds_value=_VALUE.search(head) is not None,
+        begins_sign=head[0].isalnum(),
+        begins_place=head[0].isupper() or head[0] in "0123456789#," or "\u3400" <= head[0] <= "\u9fff",
+        is_street=_STREET.match(head) is not None,
+        starts_place=_PLACE_STARTS.match(head) is not None,
+    )
+
+
 def _announced(tail: str) -> Theme | None:
     """What the last cue announces that stands at the end, with no value behind it."""
     reading = Reading(fold(tail))
@@ -120,7 +175,7 @@ def _announced(tail: str) -> Theme | None:
     return None if said else cue.theme
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@lru_cache(maxsize=MOST_SHAPES)
 def _is_called(head: str) -> bool:
     """Does a turn say what the end of the last one was: "is my card number"?"""
     reading = Reading(fold(head))

@@ -16,6 +16,10 @@ Theme = Kind | Literal["harmless"]
 """What a cue announces; ``harmless`` is a number that is nobody's, such as a version or an amount."""
 
 
+WITH_DIGITS = frozenset(re.findall(r"\S*[0-9]\S*", "\n".join(listed("cues.txt")).replace("|", " ")))
+"""Words of cues with digits in them."""
+
+
 def _automaton() -> ahocorasick.Automaton:
     automaton = ahocorasick.Automaton()
     for line in listed("cues.txt"):
@@ -40,14 +44,19 @@ class Cue(NamedTuple):
 class Reading:
     """A text in plain form, the same in lower case and of the same length, and its cues in order."""
 
-    def __init__(self, canonical: Canonical) -> None:
+    def __init__(self, canonical: Canonical, *, like: Reading | None = None) -> None:
+        """``like`` is the reading of a text that differs in its digits only, and in no cue."""
         self.text = canonical.text
         self._canonical = canonical
         lower = self.text.lower()
         self.lower = lower if len(lower) == len(self.text) else "".join(map(_lower, self.text))
-        self.cues = _cues(self.lower)
-        self.themes = frozenset([cue.theme for cue in self.cues])
-        self.cue_ends = [cue.end for cue in self.cues]  # for bisection
+        self.cues: list[Cue] = _cues(self.lower) if like is None else like.cues
+        self.themes: frozenset[Theme] = (
+            frozenset([cue.theme for cue in self.cues]) if like is None else like.themes
+        )
+        self.cue_ends: list[int] = (  # for bisection
+            [cue.end for cue in self.cues] if like is None else like.cue_ends
+        )
 
     def is_dictated(self, start: int, end: int) -> bool:
         """Were most digits of ``text[start:end]`` words in the original?"""

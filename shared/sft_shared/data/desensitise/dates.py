@@ -67,12 +67,7 @@ _BORN_AFTER = re.compile(
     re.I,
 )
 _RECORD = re.compile(r"(?:(?<![\u3400-\u9fff])[男女]|汉族|\b(?:fe)?male|\b[MF])\s?[,，|/;\t ]\s?$")
-_HINTS = ("生", "男", "女", "birth", "born", "dob", "male")
-_MAY_BE = re.compile(
-    r"\d[\d日号月年时点分:. ]{0,8}(?:出?生)|[日号月旦十九八七六五四三二一]出?生|[男女][,，|/; "
-    r"\t]|\d[\s,]{1,2}.{0,12}生日|birth|born|dob|male",
-    re.I,
-)
+_RECORDED = re.compile(_RECORD.pattern.removesuffix(r"\s?$"))  # anywhere in a text
 
 
 def find_birth_dates(reading: Reading) -> Iterator[Span]:
@@ -101,6 +96,15 @@ def find_birth_dates(reading: Reading) -> Iterator[Span]:
         cue = reading.cue_before(found.start(), reach=12)
         if cue and cue.theme == "birth_date" and _STATES.fullmatch(text, cue.end, found.start()):
             yield Span(found.start(), found.end(), "birth_date", 0.6)
+
+
+def may_hold_birth_dates(shape: Reading) -> bool:
+    """May `find_birth_dates` find anything in a text with other digits than ``shape``?"""
+    if "birth_date" in shape.themes:
+        return True
+    if not any(map(shape.lower.__contains__, ("生", "男", "女", "male"))):
+        return False
+    return bool(_BORN_AFTER.search(shape.text) or _RECORDED.search(shape.text))
 
 
 def _is_birth(reading: Reading, found: re.Match[str], *, reach: int) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -19,7 +20,7 @@ from sft_shared.data.desensitise.placeholders import FILLER, mask
 from sft_shared.data.desensitise.replace import Replacement, TagReplacement
 from sft_shared.data.desensitise.spans import Kind, Span, resolve
 from sft_shared.data.desensitise.tags import Language, language_of
-from sft_shared.data.desensitise.texts import Edit, Passage, apply_edits, rewrite
+from sft_shared.data.desensitise.texts import Edit, Passage, apply_edits, passages_of, rewrite
 from sft_shared.data.steps import Dropped
 from sft_shared.dialogue import Example
 
@@ -90,7 +91,7 @@ class Desensitiser:
             return Dropped("personal-key", detail), Audit.of([])
         session = example.provenance.session
         finds: list[tuple[FieldName, Kind]] = []
-        language = language_of(message.content or "" for message in example.messages)
+        language = cache(lambda: language_of(message.content or "" for message in example.messages))
         try:
             current = example
             for _ in range(MAX_PASSES):
@@ -110,7 +111,7 @@ class Desensitiser:
 
     def text(self, text: str, *, session: str) -> str:
         """``text`` without personal data, as a turn by itself."""
-        language = language_of([text])
+        language = partial(language_of, [text])
         for _ in range(MAX_PASSES):
             passages = [Passage(text, "content", turn=True)]
             edits, _found = self._edits(passages, session=session, language=language)
@@ -132,16 +133,10 @@ class Desensitiser:
         return self._telling[text]
 
     def _pass(
-        self, example: Example, *, session: str, language: Language
+        self, example: Example, *, session: str, language: Callable[[], Language]
     ) -> tuple[Example, list[tuple[FieldName, Kind]], bool]:
         """The example after one look, the finds, and whether another look would find no more."""
-        passages: list[Passage] = []
-
-        def collect(passage: Passage) -> Sequence[Edit]:
-            passages.append(passage)
-            return ()
-
-        rewrite(example, collect)
+        passages = passages_of(example)
         edits, finds = self._edits(passages, session=session, language=language)
         if not finds:
             return example, finds, True
@@ -169,12 +164,13 @@ class Desensitiser:
         return False
 
     def _edits(
-        self, passages: Sequence[Passage], *, session: str, language: Language
+        self, passages: Sequence[Passage], *, session: str, language: Callable[[], Language]
     ) -> tuple[list[list[Edit]], list[tuple[FieldName, Kind]]]:
         masked = [mask(passage.text).replace(PLACEHOLDER, _PICTURE) for passage in passages]
         found = self._found(passages, masked)
         if not any(found):
             return [[] for _ in passages], []
+        tongue = language()
         known = Known(
             (passage.text[span.start : span.end], span)
             for passage, spans in zip(passages, found, strict=True)
@@ -192,10 +188,10 @@ class Desensitiser:
             values = [passage.text[span.start : span.end] for span in everything]
             kinds = [known.kind(value, span.kind) for value, span in zip(values, everything, strict=True)]
             written = [
-                self._settings.replacement(kind, value, key=self._key, session=session, language=language)
+                self._settings.replacement(kind, value, key=self._key, session=session, language=tongue)
                 for kind, value in zip(kinds, values, strict=True)
             ]
-            tags = [self._settings.replacement.tag(kind, language) for kind in kinds]
+            tags = [self._settings.replacement.tag(kind, tongue) for kind in kinds]
             edits.append(_recognisable(passage.text, everything, written, tags))
             finds += [(passage.field, kind) for kind in kinds]
         return edits, finds
@@ -218,11 +214,12 @@ class Desensitiser:
             else:
                 (ids if passage.field == "ids" else values).append(index)
         for group in (values, ids):  # ids apart: they seldom change from pass to pass
-            read = self._in_values([(passages[index].cue, masked[index]) for index in group])
-            for index, spans in zip(group, read, strict=True):
-                found[index] = spans
+            if group:
+                read = self._in_values([(passages[index].cue, masked[index]) for index in group])
+                for index, spans in zip(group, read, strict=True):
+                    found[index] = spans
         return [
-            self._wanted(passage, text, spans)
+            self._wanted(passage, text, spans) if spans or passage.whole else []
             for passage, text, spans in zip(passages, masked, found, strict=True)
         ]
 
@@ -244,7 +241,7 @@ class Desensitiser:
             size += len(parts[-1])
         block = "".join(parts)
         found: list[list[Span]] = [[] for _ in values]
-        for span in self._finder.find(block) if block.strip() else ():
+        for span in self._finder.find(block) if size and not block.isspace() else ():
             for index in range(max(bisect_right(starts, span.start) - 1, 0), bisect_left(starts, span.end)):
                 start = starts[index]
                 first, last = max(span.start, start), min(span.end, start + len(values[index][1]))
@@ -256,9 +253,10 @@ class Desensitiser:
 
     def _in_rows(self, texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
         """Numbers whose groups are values of their own, one behind the other: (index, span of its group)."""
-        for digits, group in groupby(
-            range(len(texts)), key=lambda index: bool(_PIECE.fullmatch(texts[index]))
-        ):
+        are_pieces = [_PIECE.fullmatch(text) is not None for text in texts]
+        if sum(are_pieces) < 2:
+            return
+        for digits, group in groupby(range(len(texts)), key=are_pieces.__getitem__):
             row = list(group)
             if not digits or len(row) < 2:
                 continue

@@ -20,6 +20,7 @@ _GROUPS = (  # of a card, but not of an IPv6 address; of an identity number; of 
     re.compile(rf"(?<![0-9])[1-9][0-9]{{5}}{GAP}(?:[0-9]{{4}}{GAP}?){{2}}[0-9]{{3}}[0-9Xx](?![0-9A-Za-z])"),
     re.compile(rf"(?<![0-9])1[3-9][0-9]{GAP}[0-9]{{4}}{GAP}[0-9]{{4}}(?![0-9])"),
 )
+_APART = re.compile(rf"[0-9]{{3}}{GAP}[0-9]{{4}}")  # in each of `_GROUPS`
 _SEVEN_DIGITS = re.compile(r"[0-9]{3}(?:[^0-9]{0,20}[0-9]){4}", re.S)
 _BETWEEN = re.compile(r"(?<=[0-9])[^0-9Xx]+(?=[0-9Xx])")
 _READ_ANYWAY = re.compile(r"[ \t]{0,2}[-./·_,、|]{0,2}[ \t]{0,2}(?:\n[ \t]*)?")
@@ -40,6 +41,11 @@ def escapes(text: str) -> Iterator[Piece]:
     if "**" in text or "__" in text or "`" in text or "~~" in text:
         for found in _EMPHASIS.finditer(text):
             yield found.start(), found.end(), " " if " " in found[0] else ""
+
+
+def may_be_disguised(text: str) -> bool:
+    """May `escapes` or `separators` find anything in a text that differs from this in its digits at most?"""
+    return "&" in text or "%" in text or _EMPHASIS.search(text) is not None or _APART.search(text) is not None
 
 
 def separators(text: str) -> Iterator[Piece]:

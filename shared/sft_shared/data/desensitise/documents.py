@@ -17,6 +17,11 @@ _GOES_ON = re.compile("[0-9A-Za-z]")
 _CHECK_X = re.compile(r"[ \t./·_-]{0,3}[Xx×](?![A-Za-z0-9])")
 
 
+def may_be_resident_id(_shape: Reading, number: Number) -> bool:
+    """Has a number as many digits as a resident ID, its X aside?"""
+    return len(number.digits) in (15, 17, 18)
+
+
 def find_resident_ids(reading: Reading, number: Number) -> Iterator[Span]:
     """The Chinese resident ID that a number is, of 18 or, in the old form, 15 digits.
 
@@ -24,7 +29,7 @@ def find_resident_ids(reading: Reading, number: Number) -> Iterator[Span]:
     be right (GB 11643-1999), or a cue must say what it is.
     """
     digits, end = number.digits, number.end
-    if len(digits) not in (15, 17, 18) or not _PROVINCES.match(digits):
+    if not may_be_resident_id(reading, number) or not _PROVINCES.match(digits):
         return
     if len(digits) == 17:
         letter = _CHECK_X.match(reading.text, end)

@@ -10,51 +10,14 @@ from typing import get_args
 from pydantic import Field, field_validator
 
 from sft_shared.config import Settings
-from sft_shared.data.desensitise import (
-    accounts,
-    cards,
-    credentials,
-    dates,
-    documents,
-    network,
-    passwords,
-    phones,
-    plates,
-)
-from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks
+from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks, of_late
 from sft_shared.data.desensitise.canonical import Canonical, read
-from sft_shared.data.desensitise.chinese_addresses import find_chinese_addresses
-from sft_shared.data.desensitise.chinese_names import find_chinese_names
 from sft_shared.data.desensitise.crossings import Stretch, crossings
-from sft_shared.data.desensitise.cues import Reading
-from sft_shared.data.desensitise.digits import chains, numbers
-from sft_shared.data.desensitise.english_addresses import find_english_addresses
-from sft_shared.data.desensitise.english_names import find_english_names
+from sft_shared.data.desensitise.shapes import find_alone, find_by_all, find_written
 from sft_shared.data.desensitise.spans import Kind, Span, resolve
-from sft_shared.data.desensitise.turns import find_answers, find_pieces
+from sft_shared.data.desensitise.turns import find_over_turns
 
-_FEWEST_DIGITS = 7
 _DIGIT = re.compile("[0-9]")
-_BY_NUMBER = (
-    cards.find_cards,
-    documents.find_resident_ids,
-    documents.find_said_ids,
-    phones.find_mobiles,
-)
-_WITH_DIGITS = (
-    phones.find_phones,
-    documents.find_documents,
-    plates.find_plates,
-    accounts.find_ibans,
-)
-_ANYWHERE = (
-    network.find_emails,
-    network.find_machines,
-    accounts.find_cued,
-    credentials.find_keys,
-    dates.find_birth_dates,
-    passwords.find_passwords,
-)
 ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -90,37 +53,37 @@ class Finder:
 
         Of a value that is split each turn has a span over its part.
         """
-        alone = [_found(text) for text in texts]
-        if len(texts) == 1:
-            return [self._kept(alone[0])]
-        spans: list[list[Span]] = [list(each) for each in alone]
-        for turn, span in _across(texts, alone):
-            spans[turn].append(span)
+        spans = [list(_found(text)) for text in texts]
+        if len(texts) > 1:
+            for turn, span in list(_across(texts, spans)):
+                spans[turn].append(span)
         return [self._kept(each) for each in spans]
 
     def find_across(self, texts: Sequence[str]) -> list[list[Span]]:
         """Of each turn only what the turns beside it bring to light."""
         spans: list[list[Span]] = [[] for _ in texts]
-        for turn, span in _across(texts, spans):
+        for turn, span in list(_across(texts, spans)):
             spans[turn].append(span)
         return [self._kept(each) for each in spans]
 
     def _kept(self, spans: Sequence[Span]) -> list[Span]:
         """The kinds looked for; others still claim their place, so none of their parts is taken."""
+        if not spans:
+            return []
         sure = [span for span in spans if span.confidence >= self._min_confidence]
         return [span for span in resolve(sure) if span.kind in self._kinds]
 
 
 def _across(texts: Sequence[str], alone: Sequence[Sequence[Span]]) -> Iterator[tuple[int, Span]]:
     """(turn, span) of what reaches over turns; ``alone`` are the finds of each."""
-    for stretches in list(crossings(texts, alone)):
+    for stretches in crossings(texts, alone):
         joined = "\n".join([texts[turn][start:end] for turn, start, end in stretches])
         for span in _found(joined):
             yield from _cut(span, texts, stretches)
-    yield from find_pieces(texts)
-    yield from find_answers(texts)
+    yield from find_over_turns(texts)
 
 
+@of_late
 def _found(text: str) -> tuple[Span, ...]:
     """All finds in a text; they may overlap. Logs say much more than once, so blocks are remembered."""
     parts = blocks(text)
@@ -136,44 +99,15 @@ def _found(text: str) -> tuple[Span, ...]:
 
 def _look(text: str) -> list[Span]:
     folded, canonical = read(text)
-    plain = folded.text
-    digits = _DIGIT.search(plain) is not None
-    spans = list(_people(plain.translate(_ALIKE) if digits else plain))
-    if digits:
-        spans += find_english_addresses(plain)
-    spans = _placed(folded, spans)
-    return spans + _placed(canonical, _numbered(canonical, digits=digits or canonical is not folded))
+    if canonical is folded and folded.starts is None and len(text) <= LONGEST_REMEMBERED:
+        return find_alone(folded.text)
+    digits = canonical is not folded or _DIGIT.search(folded.text) is not None
+    return _placed(folded, find_written(folded.text)) + _placed(
+        canonical, find_by_all(canonical, digits=digits)
+    )
 
 
-def _named(plain: str) -> tuple[Span, ...]:
-    """Names, and addresses in Chinese: which digits stand there makes no difference to them."""
-    spans: list[Span] = []
-    if not plain.isascii():
-        spans += find_chinese_names(plain)
-        spans += find_chinese_addresses(plain)
-    return (*spans, *find_english_names(plain))
-
-
-_ALIKE = str.maketrans("0123456789", "1111111111")
-_people = lru_cache(maxsize=MOST_REMEMBERED)(_named)
 _remembered = lru_cache(maxsize=MOST_REMEMBERED)(lambda text: tuple(_look(text)))
-
-
-def _numbered(canonical: Canonical, *, digits: bool) -> list[Span]:
-    reading = Reading(canonical)
-    spans: list[Span] = []
-    for recognise in _ANYWHERE:
-        spans += recognise(reading)
-    if not digits:
-        return spans
-    for find in _WITH_DIGITS:
-        spans += find(reading)
-    for chain in chains(canonical.text):
-        if chain[-1][1] - chain[0][0] >= _FEWEST_DIGITS:
-            for number in numbers(canonical.text, chain, fewest=_FEWEST_DIGITS):
-                for judge in _BY_NUMBER:
-                    spans += judge(reading, number)
-    return spans
 
 
 def _placed(canonical: Canonical, spans: list[Span]) -> list[Span]:

@@ -1,8 +1,8 @@
 """The leak gate: a second, independent look for personal data in what is about to be trained on.
 
-It shares no pattern with the recognisers; both know placeholders, and what sign is which digit. A certain
-hit is one that a check digit or an unmistakable form proves; it stops. What may be personal and may not is a
-suspect; it is counted. Tags and pseudonyms pass.
+It shares no pattern with the recognisers; both know placeholders, where a text may be cut, and what sign is
+which digit. A certain hit is one that a check digit or an unmistakable form proves; it stops. What may be
+personal and may not is a suspect; it is counted. Tags and pseudonyms pass.
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
+from sft_shared.data.desensitise.gate_blocks import HIDES, HOLDS, signs_of, signs_of_block
 from sft_shared.data.desensitise.gate_leak import Leak
 from sft_shared.data.desensitise.gate_numbers import Hit, numbers
-from sft_shared.data.desensitise.gate_reveal import across, in_json, in_values, may_hide, revealed
+from sft_shared.data.desensitise.gate_reveal import (
+    across,
+    in_json,
+    in_values,
+    may_hide,
+    may_hold_numbers,
+    revealed,
+)
 from sft_shared.data.desensitise.gate_turns import over_turns
 from sft_shared.data.desensitise.gate_words import words
 from sft_shared.data.desensitise.numerals import plain
@@ -61,7 +69,9 @@ def inspect(example: Example) -> list[Leak]:
     texts = list(_texts(example))
     joined = _END.join(text for _, text in texts)
     leaks, flat = [], plain(joined)
-    if next(_scan(flat), None) is not None or next(across(flat), None) is not None:
+    signs = signs_of([text for where, text in texts if where not in _NAMES])
+    signs |= signs_of_block(_END.join(text for where, text in texts if where in _NAMES))
+    if (signs & HOLDS or may_hold_numbers(flat)) and next(chain(_scan(flat), across(flat)), None):
         bare = [(where, mask(text)) for where, text in texts]
         starts = list(accumulate((len(text) + 1 for _, text in bare), initial=0))
         flat = plain(_END.join(text for _, text in bare))
@@ -70,7 +80,7 @@ def inspect(example: Example) -> list[Leak]:
         seen += [hit for hit in across(flat) if not any(hit.start <= start < hit.end for start in taken)]
         leaks += [_leak(bare, hit, starts=starts) for hit in seen]
     known = {(leak.where.partition(", characters")[0], leak.kind) for leak in leaks if leak.certain}
-    for where, hit in _hidden(example, texts, may_hide(flat)):
+    for where, hit in _hidden(example, texts, bool(signs & HIDES) and may_hide(flat)):
         if (where, hit.kind) not in known:
             leaks.append(Leak(where, hit.kind, hit.certain))
             known.add((where, hit.kind))
@@ -120,7 +130,8 @@ def _leak(texts: Sequence[tuple[str, str]], hit: Hit, *, starts: Sequence[int]) 
     return Leak(where, hit.kind, hit.certain)
 
 
-_ID = "its id"
+_ID, _ORIGIN = "its id", "its provenance"
+_NAMES = frozenset({_ID, _ORIGIN})  # of which there are no two alike
 
 
 def _texts(example: Example) -> Iterator[tuple[str, str]]:
@@ -154,7 +165,7 @@ def _texts(example: Example) -> Iterator[tuple[str, str]]:
         yield "its intent", f"{example.intent.name}{_END}{example.intent.by}"
     yield "its outcome", _END.join(example.outcome.reasons if example.outcome else ())
     origin = example.provenance
-    yield "its provenance", _END.join([origin.source, origin.session, origin.origin or "", *origin.steps])
+    yield _ORIGIN, _END.join([origin.source, origin.session, origin.origin or "", *origin.steps])
 
 
 def _values(where: str, root: Any) -> Iterator[tuple[str, str]]:

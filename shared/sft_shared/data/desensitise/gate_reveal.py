@@ -43,6 +43,7 @@ _word = rf"(?:(?:{_many})[ -])?(?:{_names}|[0-9])(?![a-z])"
 _SPOKEN = re.compile(rf"(?<![A-Za-z0-9]){_word}(?:{_between}{_word}){{4,40}}", re.I)
 _SPOKEN_WORD = re.compile(rf"(?:({_many})[ -])?({_names}|[0-9])(?![a-z])", re.I)
 _SPOKEN_HINT = re.compile(rf"(?:{_names}){_between}(?:{_many}|{_names})(?![a-z])")
+_SPOKEN_START = re.compile(rf"[ ,.\n-]{{0,3}}(?:then |and |dash )?(?:{_many}|{_names})(?![a-z])")
 _MARKS = ("&", "%", "<", "**", "__", "~~", "`", "\\", "\u20e3", "艾特", "圈a")
 _WORDS = ("dot", "(at", "[at", "{at", "(@", "[@", "#at", "_at_")
 
@@ -75,6 +76,11 @@ def may_hide(flat: str) -> bool:
         return True
     lower = flat.lower()
     return any(map(lower.__contains__, _WORDS)) or _SPOKEN_HINT.search(lower) is not None
+
+
+def may_hide_in(flat: str) -> bool:
+    """Of a block of a text: may the text hide anything here, or where the block before goes on in it?"""
+    return may_hide(flat) or _SPOKEN_START.match(flat.lower()) is not None
 
 
 def _unescaped(flat: str) -> str:
@@ -110,6 +116,11 @@ _WIDE = re.compile(rf"[0-9](?:{_GAP}[0-9]){{10,}}(?:{_sign}{{0,4}}[Xx](?![A-Za-z
 _NARROW = re.compile(r"[ \-._/·|,()\u200b\n]{0,3}")
 _BETWEEN = re.compile(r"(?<=[0-9])[^0-9Xx]+(?=[0-9Xx])")
 _SEEN_BEFORE = 24  # characters before a number that say what it is
+
+
+def may_hold_numbers(flat: str) -> bool:
+    """Are there eleven digits, close enough to each other for `numbers` or `across`?"""
+    return _WIDE.search(flat) is not None
 
 
 def across(flat: str) -> Iterator[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from sft_shared.data.desensitise.gate_leak import Leak
 from sft_shared.data.desensitise.gate_numbers import joined_kind, numbers
@@ -34,7 +35,7 @@ def over_turns(messages: Sequence[Message]) -> list[Leak]:
 
 def _numbers(messages: Sequence[Message]) -> Iterator[Leak]:
     """Numbers that begin at the end of one turn and go on at the start of another."""
-    if not any(_may_go_on(message.content or "") for message in messages[:-1]):
+    if not _any_may_go_on(messages):
         return
     turns = [(number, plain(mask(message.content or ""))) for number, message in enumerate(messages, start=1)]
     users = [turn for turn, message in zip(turns, messages, strict=True) if message.role == "user"]
@@ -62,6 +63,19 @@ def _numbers(messages: Sequence[Message]) -> Iterator[Leak]:
                     break  # more than the part stands in that turn
 
 
+def _any_may_go_on(messages: Sequence[Message]) -> bool:
+    """A quick look: does a number end a turn, and is a digit where the next begins, or the user's next?"""
+    texts = [message.content or "" for message in messages]
+    users = [text for text, message in zip(texts, messages, strict=True) if message.role == "user"]
+    return any(
+        _may_go_on(left) and _DIGIT.search(plain(right[:_FIRST]))
+        for row in (texts, users)
+        for left, right in pairwise(row)
+    )
+
+
+_DIGIT = re.compile("[0-9]")
+_FIRST = 13  # characters of a turn, of which one is a digit if `_HEAD` matches
 _GROUP = re.compile("[0-9]+[Xx]?(?![A-Za-z])")
 _MOST_SAID = 60  # characters of a turn that gives pieces
 _CALLED = re.compile("卡|账|帐|身份|证件|card|account|\\bid\\b", re.I)
@@ -70,6 +84,9 @@ _MOST_GROUPS = 6
 
 def _pieces(messages: Sequence[Message]) -> Iterator[Leak]:
     """Numbers of which the user's turns give several pieces each, where one of them says what it is."""
+    said = plain("\n".join([_short(message) for message in messages if message.role == "user"]))
+    if sum(1 for text in said.split("\n") if _DIGIT.search(text)) < 2:
+        return
     rows = [
         (number, text, [each[0] for each in _GROUP.finditer(text)])
         for number, message in enumerate(messages, start=1)
@@ -113,7 +130,10 @@ _GOES_ON = re.compile(
 
 def _mails(messages: Sequence[Message]) -> Iterator[Leak]:
     """An address whose @ ends or begins a turn."""
-    if not any("@" in (message.content or "") for message in messages):
+    written = [message.content for message in messages if message.content and "@" in message.content]
+    if not any("@" in mask(text) for text in written) and not (
+        written and any("＠" in (message.content or "") for message in messages)
+    ):
         return
     turns = [
         (number, message.role, plain(mask(message.content or "")))

@@ -95,6 +95,16 @@ _SUSPECTS: tuple[tuple[Kind, re.Pattern[str], re.Pattern[str]], ...] = (  # with
 )
 
 
+def may_hold(flat: str) -> bool:
+    """A quick look: may `words` find anything in a text, after `plain`, of which this is a block?
+
+    What is looked for here stands in one block, whatever follows it.
+    """
+    if "@" in flat or any(map(flat.__contains__, _SECRET_HINTS)) or _DOTTED.search(flat):
+        return True
+    return any(hint.search(flat) for _, hint, _ in _SUSPECTS)
+
+
 def words(flat: str) -> Iterator[Hit]:
     """Hits in a text after `plain`."""
     if "@" in flat:

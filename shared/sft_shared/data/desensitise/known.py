@@ -57,10 +57,11 @@ class Known:
         if not self._best:
             return
         if alone and len(text) <= _LONGEST_VALUE:
-            best = self._best.get(canonical(text.strip()))
-            if best is not None and _is_telling(text.strip()):
-                start = text.index(text.strip())
-                yield Span(start, start + len(text.strip()), best.kind, best.confidence)
+            bare = text.strip()
+            best = self._best.get(canonical(bare))
+            if best is not None and _is_telling(bare):
+                start = text.index(bare)
+                yield Span(start, start + len(bare), best.kind, best.confidence)
         flat = plain(text) if self._numeric else ""
         for run in _RUN.finditer(flat) if _SIX_DIGITS.search(flat) else ():
             best = self._best.get(canonical(run[0]))
@@ -68,11 +69,11 @@ class Known:
                 yield Span(run.start(), run.end(), best.kind, best.confidence)
         whole: list[tuple[int, int]] = []
         for form, span in self._forms.items():
-            for start, end in _places(form, text):
+            for start, end in _places(form, text) if form in text else ():
                 whole.append((start, end))
                 yield Span(start, end, span.kind, span.confidence)
         for part, span in self._parts.items():
-            for start, end in _places(part, text):
+            for start, end in _places(part, text) if part in text else ():
                 inside = any(first <= start and end <= last for first, last in whole)
                 if not inside and is_called(text, start, end):
                     yield Span(start, end, span.kind, min(span.confidence, _PART))

@@ -141,6 +141,16 @@ def find_machines(reading: Reading) -> Iterator[Span]:
                 yield Span(found.start(), found.end(), "mac", 0.8)
 
 
+def may_hold_machines(shape: Reading) -> bool:
+    """May `find_machines` find anything in a text with other digits than ``shape``?"""
+    text = shape.text
+    if text.count(".") >= 3 and _IPV4.search(text):
+        return True
+    if text.count(":") >= 2 and any(found[0].count(":") >= 2 for found in _IP_SIXES.finditer(text)):
+        return True
+    return _MAY_BE_MAC.search(text) is not None and bool(_MAC.search(text) or _BARE_MAC.search(text))
+
+
 def _says_mac(reading: Reading, start: int, end: int) -> bool:
     return bool(
         _MAC_WORDS.search(reading.lower, max(0, start - 32), start)

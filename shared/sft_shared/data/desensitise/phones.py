@@ -83,6 +83,7 @@ _BARE_CUES = ("号码", "号码是")
 _SHORT_CODE = re.compile(
     r"(?:9(?<![0-9A-Za-z.-]9)(?:[56]\d{3}|6\d{4})|1(?<![0-9A-Za-z.-]1)[02]\d{3})(?![0-9A-Za-z]|[.-]\d)"
 )
+_ANY_SHORT_CODE = re.compile(r"(?<![0-9A-Za-z.-])\d{5,6}(?![0-9A-Za-z]|[.-]\d)")
 _VANITY = re.compile(  # 1-800-FLOWERS
     r"(?<![0-9A-Za-z-])1-8(?:00|33|44|55|66|77|88)-(?:\d{3}-[A-Z]{4}|[A-Z]{3,4}-?[A-Z]{3,4})(?![0-9A-Za-z])"
 )
@@ -146,8 +147,25 @@ def _is_valid(digits: str, regions: Iterable[str | None]) -> bool:
     return False
 
 
+def may_be_mobile(shape: Reading, number: Number) -> bool:
+    """May a number be a telephone number, by all but its digits: its length, and what stands around it?"""
+    start, end, length = number.start, number.end, len(number.digits)
+    if length > _MOST_DIGITS and length != len("0086") + 11:
+        return False
+    cue = shape.cue_before(start) or shape.cue_after(end)
+    said = cue is not None and cue.theme == "phone"
+    if not said and length not in (10, 11, 13, 15):
+        return False
+    if not stands_alone(shape.text, start, end) and not (said and cue is not None and cue.end == start):
+        return False
+    return not _is_called_otherwise(shape, start, end)
+
+
 def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
-    """The Chinese mobile number that a number is, or the telephone number that a cue says it is."""
+    """The Chinese mobile number that a number is, or the telephone number that a cue says it is.
+
+    Of a number that `may_be_mobile`.
+    """
     text, start, end, digits = reading.text, number.start, number.end, number.digits
     if len(digits) == 13 and digits.startswith("86") and number.sizes[0] in (2, 13) and number.plain:
         digits, sizes = digits[2:], (number.sizes[1:] if number.sizes[0] == 2 else (11,))
@@ -162,12 +180,8 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
     mobile = _MOBILE.fullmatch(digits) is not None
     if not (mobile or said or len(digits) in (10, 11)):
         return
-    if not stands_alone(text, start, end) and not (said and cue is not None and cue.end == start):
-        return
     beside = cue is not None and cue.end >= start - 2
     if len(sizes) == 1 and not beside and _MOMENT.fullmatch(digits):
-        return
-    if _is_called_otherwise(reading, start, end):
         return
     if mobile and not _ABROAD.search(text, max(0, start - 6), start):
         usual = _MOBILE_GROUPS.fullmatch(",".join(map(str, sizes)))
@@ -250,6 +264,13 @@ def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:
 def _is_harmless(reading: Reading, start: int) -> bool:
     cue = reading.cue_before(start, reach=6)
     return cue is not None and cue.theme == "harmless"
+
+
+def may_hold_phones(shape: Reading) -> bool:
+    """May `find_phones` find anything in a text with other digits than ``shape``, where all are 1?"""
+    if _MAY_HOLD.search(shape.text) or "1-111-" in shape.text:
+        return True
+    return any(_is_dialled(shape, found.start()) for found in _ANY_SHORT_CODE.finditer(shape.text))
 
 
 def find_phones(reading: Reading) -> Iterator[Span]:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from sft_shared.data.desensitise import coined
-from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks
+from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks, of_late
 from sft_shared.data.desensitise.numerals import luhn_remainder, plain, resident_check_digit
 from sft_shared.data.desensitise.tags import TAG
 
@@ -98,6 +98,7 @@ _ADDRESS_HINTS = ("198.", "192.0.2.", "203.0.113.", "2001:", "06:00:00", "06-00-
 _NUMBER_HINT = re.compile("9[ _-]?9")
 
 
+@of_late
 def mask(text: str) -> str:
     """``text`` with every character of a placeholder replaced by `FILLER`; all else stays where it is.
 

@@ -37,6 +37,8 @@ from sft_shared.data.desensitise.spans import Kind
 _NUMERIC = re.compile(r"[0-9 \-._/·|,\u200b()+]+")
 _SIGNS = re.compile(r"[\s\-._/·|,\u200b()+]+")
 
+_MOBILE = re.compile(r"(?:00)?86(1[3-9][0-9]{9})")
+
 
 def canonical(text: str) -> str:
     """What is the same for one value however it is written: spaces, dashes, width and case fall away.
@@ -45,7 +47,7 @@ def canonical(text: str) -> str:
     True
     """
     bare = _SIGNS.sub("", plain(text)).casefold()
-    mobile = re.fullmatch(r"(?:00)?86(1[3-9][0-9]{9})", bare)
+    mobile = _MOBILE.fullmatch(bare) if "86" in bare else None
     return mobile[1] if mobile else bare
 
 

@@ -50,6 +50,76 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*parts, text[position:]])
 
 
+def passages_of(example: Example) -> list[Passage]:
+    """What `rewrite` visits, in its order; nothing is built. Raises RecursionError as it does."""
+    seen: list[Passage] = []
+    for message in example.messages:
+        _passages_of_text(seen, message.content or "", "content", turn=message.role != "system")
+        for call in message.tool_calls:
+            for key, value in call.arguments.items():
+                _passages_of_value(seen, value, key, "arguments")
+            _passage_of_identity(seen, call.id)
+        _passage_of_identity(seen, message.tool_call_id)
+    for tool in example.tools:
+        seen.append(Passage(tool.description, "tools"))
+        for value in tool.parameters.values():
+            _passages_of_value(seen, value, "", "tools")
+    for expected in example.expected_calls:
+        for key, values in expected.arguments.items():
+            for value in values:
+                _passages_of_value(seen, value, key, "expected_calls")
+    origin = example.provenance
+    for identity in (example.id, origin.source, origin.session, origin.origin):
+        _passage_of_identity(seen, identity)
+    labels = [example.category, example.intent.name if example.intent else ""]
+    labels += example.outcome.reasons if example.outcome else ()
+    labels += [entity.type for entity in example.entities]
+    seen += [Passage(label, "labels") for label in labels if label]
+    return seen
+
+
+def _passages_of_text(
+    seen: list[Passage], text: str, field: FieldName, *, cue: str = "", turn: bool = False
+) -> None:
+    values = _json_values(text)
+    if values is None:
+        if text:
+            seen.append(Passage(text, field, cue, turn))
+        return
+    for start, end, key in values:
+        raw = text[start:end]
+        if raw[0] != '"':
+            seen.append(Passage(_in_full(raw), field, _in_words(key)))
+        else:
+            inner = json.loads(raw, strict=False) if "\\" in raw else raw[1:-1]
+            _passages_of_text(seen, inner, field, cue=_in_words(key))
+
+
+def _passages_of_value(seen: list[Passage], value: Any, key: str, field: FieldName) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _passages_of_value(seen, inner, "" if field == "tools" else name, field)
+    elif isinstance(value, list):
+        for inner in value:
+            _passages_of_value(seen, inner, key, field)
+    elif isinstance(value, str):
+        _passages_of_text(seen, value, field, cue=_in_words(key))
+    elif _is_whole(value):
+        seen.append(Passage(str(int(value)), field, _in_words(key)))
+
+
+def _is_whole(value: Any) -> bool:
+    """Is it a number that could be somebody's?"""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, int) or value.is_integer()
+
+
+def _passage_of_identity(seen: list[Passage], text: str | None) -> None:
+    if text and _COULD_TELL.search(text):
+        seen.append(Passage(text, "ids", whole=True))
+
+
 def rewrite(example: Example, visit: Visit) -> Example:
     """The example after the edits of each of its passages; entities move along.
 
@@ -157,9 +227,7 @@ def _value(value: Any, key: str, field: FieldName, visit: Visit) -> Any:
         return [_value(inner, key, field, visit) for inner in value]
     if isinstance(value, str):
         return apply_edits(value, _text_edits(value, field, visit, cue=_in_words(key)))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    if isinstance(value, float) and not value.is_integer():
+    if not _is_whole(value):
         return value
     text = str(int(value))
     changed = apply_edits(text, visit(Passage(text, field, cue=_in_words(key))))

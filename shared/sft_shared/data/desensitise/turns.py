@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
+from sft_shared.data.desensitise.blocks import of_late
 from sft_shared.data.desensitise.canonical import Canonical, read
 from sft_shared.data.desensitise.cards import find_cards
 from sft_shared.data.desensitise.chinese_name_labels import could_be_chinese_name
@@ -25,53 +27,85 @@ _MOST_DIGITS = 19
 _LONGEST_PIECE, _LONGEST_WRITTEN = 60, 240  # characters of a turn as it is read, and as it was written
 _BEGINS = re.compile(r"[^0-9]{0,6}(?:号|前面|前[三四]位|开头|先记)[^0-9]{0,4}[0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
-_Place = tuple[int, int, int, str]  # turn, start and end in its original text, digits
+_Place = tuple[int, int, str]  # start and end in the original text of a turn, digits
 
 
-def find_pieces(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
-    """Cards, resident IDs, mobile numbers and e-mail addresses in pieces: (turn, span of its piece).
+def find_over_turns(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
+    """What takes several turns: (turn, span of its part).
 
-    A turn gives one piece, or none if somebody only says "go on".
+    Cards, resident IDs, mobile numbers and e-mail addresses in pieces, and names that answer "What is your
+    name?" and its like.
     """
-    yield from _mail(texts)
-    pieces = [_piece(turn, text) for turn, text in enumerate(texts)]
-    if sum(1 for piece in pieces if piece) < 2:
-        return
-    readings = [read(text)[1] for text in texts]
-    themes: list[Theme | None] = [None] * len(texts)
-    for turn, canonical in enumerate(readings):
-        if any(pieces[turn : turn + 4]):  # a cue three turns before still counts
-            said = [
-                cue.theme for cue in Reading(canonical).cues if cue.theme in ("card", "resident_id", "phone")
-            ]
-            themes[turn] = said[-1] if said else None
+    looks = [_look_at(text) for text in texts]
+    pieces = [look.piece for look in looks]
+    said = "\n".join([text.strip() for text in texts]).lower()
+    if any(map(said.__contains__, _SIGNS_OF_MAIL if "at" in said else _SIGNS_WITHOUT_AT)):
+        yield from _mail(texts)
+    if pieces.count(None) < len(pieces) - 1:
+        yield from _numbers(texts, pieces)
+    for turn, look in enumerate(looks[:-1], start=1):
+        if look.asks:
+            yield from _answer(turn, texts[turn])
+
+
+def _numbers(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[tuple[int, Span]]:
+    """A turn gives one piece, or none if somebody only says "go on"."""
+    themes = [  # a cue three turns before still counts
+        _theme(text) if any(pieces[turn : turn + 4]) else None for turn, text in enumerate(texts)
+    ]
     for first, start in enumerate(pieces):
         if start is None:
             continue
         theme = next((each for each in reversed(themes[max(0, first - 3) : first + 1]) if each), None)
-        parts, digits, silent = [start], start[3], 0
-        for following in pieces[first + 1 : first + _MOST_TURNS]:
+        parts, digits, silent = [(first, start)], start[2], 0
+        for turn, following in enumerate(pieces[first + 1 : first + _MOST_TURNS], start=first + 1):
             if following is None:
                 silent += 1
                 if silent > 2:
                     break
                 continue
             silent = 0
-            parts.append(following)
-            digits += following[3]
+            parts.append((turn, following))
+            digits += following[2]
             if len(digits) > _MOST_DIGITS:
                 break
-            begun = _BEGINS.match(readings[parts[0][0]].text) is not None
+            begun = _BEGINS.match(read(texts[first])[1].text) is not None
             kind = _kind(digits, theme, begun=begun)
             if kind:
-                for turn, begin, end, _ in parts:
-                    yield turn, Span(begin, end, kind, 0.9)
+                for place, (begin, end, _) in parts:
+                    yield place, Span(begin, end, kind, 0.9)
 
 
-def _piece(turn: int, text: str) -> _Place | None:
+class _Look(NamedTuple):
+    """What a turn may have a part in."""
+
+    piece: _Place | None
+    asks: bool  # does it end with a question for a name?
+
+
+@of_late
+def _look_at(text: str) -> _Look:
+    folded, canonical = read(text)
+    asked = folded.text[-80:]
+    lower = asked.lower()
+    return _Look(
+        piece=_piece(canonical) if len(text) <= _LONGEST_WRITTEN else None,
+        asks=any(map(lower.__contains__, _WORDS_THAT_ASK)) and _ASKS.search(asked) is not None,
+    )
+
+
+@of_late
+def _theme(text: str) -> Theme | None:
+    """Of cards, identity and telephone numbers, what a turn speaks of last."""
+    for cue in reversed(Reading(read(text)[1]).cues):
+        if cue.theme in ("card", "resident_id", "phone"):
+            return cue.theme
+    return None
+
+
+def _piece(canonical: Canonical) -> _Place | None:
     """The one number of a turn; also one in groups with little between them."""
-    canonical = read(text)[1] if len(text) <= _LONGEST_WRITTEN else None
-    if canonical is None or len(canonical.text) > _LONGEST_PIECE:
+    if len(canonical.text) > _LONGEST_PIECE:
         return None
     found = list(_PIECE.finditer(canonical.text))
     if not found or not all(
@@ -81,7 +115,7 @@ def _piece(turn: int, text: str) -> _Place | None:
         return None
     start, end = canonical.original(found[0].start(), found[-1].end())
     digits = re.sub(r"[^0-9X]", "", "".join(each[0] for each in found).upper())
-    return (turn, start, end, digits) if len(digits) < 18 else None
+    return (start, end, digits) if len(digits) < 18 else None
 
 
 def _kind(digits: str, theme: Theme | None, *, begun: bool) -> Kind | None:
@@ -111,15 +145,21 @@ def _kind(digits: str, theme: Theme | None, *, begun: bool) -> Kind | None:
 _NEAR = 160  # characters of a turn that are looked through for an @
 _SIGNS_OF_MAIL_TEXT = "@ ＠ & % 艾特 圈a at) at] at} at> #at# _at_"
 _SIGNS_OF_MAIL = (*_SIGNS_OF_MAIL_TEXT.split(), " at ", " at\n", "\nat ")
+_SIGNS_WITHOUT_AT = tuple(sign for sign in _SIGNS_OF_MAIL if "at" not in sign)
+
+
+@of_late
+def _near_its_ends(text: str) -> tuple[bool, bool]:
+    """Is there a sign of an address near the start of a turn, and near its end?"""
+    head, tail = "\n" + text[:_NEAR].lstrip().lower(), text[-_NEAR:].rstrip().lower() + "\n"
+    return any(map(head.__contains__, _SIGNS_OF_MAIL)), any(map(tail.__contains__, _SIGNS_OF_MAIL))
 
 
 def _mail(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
     """An address that breaks off at its @ or a dot and goes on in the next turn, or in that person's next."""
+    signs = [_near_its_ends(text) for text in texts]
     for turn, goes_on in ((turn, turn + step) for turn in range(len(texts) - 1) for step in (1, 2)):
-        if goes_on == len(texts):
-            continue
-        near = f"{texts[turn][-_NEAR:].rstrip()}\n{texts[goes_on][:_NEAR].lstrip()}".lower()
-        if not any(map(near.__contains__, _SIGNS_OF_MAIL)):
+        if goes_on == len(texts) or not (signs[turn][1] or signs[goes_on][0]):
             continue
         readings = {each: read(texts[each])[1] for each in (turn, goes_on)}
         left, right = readings[turn].text.rstrip(), readings[goes_on].text
@@ -148,7 +188,11 @@ _ASKS = re.compile(
     r"\bname\b|who (?:am i|is this|are you|is it|should|shall|do i|may i|'s)|whom|call you|address you",
     re.I,
 )
-_MAY_ASK = re.compile("[名称姓叫位谁户人客患法]|[Nn][Aa][Mm][Ee]|[Ww][Hh][Oo]|[Cc][Aa][Ll][Ll]|[Aa][Dd][Dd]")
+_WORDS_THAT_ASK_TEXT = (  # one of them stands in all that `_ASKS` finds
+    "姓名 名字 称呼 贵姓 尊姓 大名 叫什么 什么名 哪位 怎么叫 谁 联系人 收件人 收货人 户名 持卡人 乘客 "
+    "入住人 患者 被保险人 法人 name who call addre"
+)
+_WORDS_THAT_ASK = tuple(_WORDS_THAT_ASK_TEXT.split())
 _ANSWER = re.compile(
     r"\s*(?:(?:好的?|嗯|哦|行|对|可以|没问题|ok(?:ay)?|sure|yes|yeah|yep|of course|certainly|hi|hello|"
     r"well|um|thanks)[\s,.!:]*)*"
@@ -163,13 +207,9 @@ _ANSWER = re.compile(
 )
 
 
-def find_answers(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
-    """Names that answer "What is your name?" and its like: (turn, span)."""
-    for turn in range(1, len(texts)):
-        asked = read(texts[turn - 1])[0].text[-80:]
-        if not _MAY_ASK.search(asked) or not _ASKS.search(asked):
-            continue
-        canonical = read(texts[turn])[0]
-        found = _ANSWER.match(canonical.text)
-        if found and (could_be_chinese_name(found["name"]) or could_be_english_name(found["name"])):
-            yield turn, Span(*canonical.original(found.start("name"), found.end("name")), "name", 0.8)
+def _answer(turn: int, text: str) -> Iterator[tuple[int, Span]]:
+    """The name that a turn gives, asked for it by the one before."""
+    canonical = read(text)[0]
+    found = _ANSWER.match(canonical.text)
+    if found and (could_be_chinese_name(found["name"]) or could_be_english_name(found["name"])):
+        yield turn, Span(*canonical.original(found.start("name"), found.end("name")), "name", 0.8)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sft_shared.data.hygiene.pairs import Pairs
 
 _FIRST_STEP, _STEP_GROWS = 1, 8
-_MAX_PAIRS = 1 << 18
+_MAX_PAIRS = 1 << 17  # that a thread looks at, and that it confirms
+_CONFIRMED = 1 << 13
+_NONE = np.zeros((2, 0), np.int64)
 
 
 def held_out_twins(pairs: Pairs, bands: NDArray[np.uint32], *, num_held_out: int) -> NDArray[np.int64]:
@@ -26,23 +30,46 @@ def held_out_twins(pairs: Pairs, bands: NDArray[np.uint32], *, num_held_out: int
         start, end = (np.searchsorted(keys, band[waiting], side) for side in ("left", "right"))
         step = _FIRST_STEP
         while len(waiting):
-            maybe = [np.zeros((2, 0), np.int64)]
-            for some in _slices(np.minimum(end - start, step)):
-                sizes = np.minimum(end[some] - start[some], step)
-                held_out = order[_ranges(start[some], sizes)]
-                training = np.repeat(waiting[some], sizes)
-                close = pairs.close(held_out, training)
-                couples = np.stack([held_out[close], training[close]])
-                seen = bands[:number, couples[0]] == bands[:number, couples[1]]  # and were no twins
-                maybe.append(couples[:, ~seen.any(axis=0)])
-            held_out, training = np.concatenate(maybe, axis=1)
-            twins = np.flatnonzero(pairs.confirmed(held_out, training))[::-1]  # of several the first is noted
+            sizes = np.minimum(end - start, step)
+            pieces = [(waiting[some], start[some], sizes[some]) for some in _slices(sizes)]
+            look = partial(_close, pairs, bands[: number + 1], order)
+            held_out, training = np.concatenate([_NONE, *pairs.executor.map(look, pieces)], axis=1)
+            confirm = partial(_confirmed, pairs, held_out, training)
+            sure = [_NONE[0], *pairs.executor.map(confirm, range(0, len(training), _CONFIRMED))]
+            twins = np.flatnonzero(np.concatenate(sure))[::-1]  # of several the first is noted
             found[training[twins]] = held_out[twins]
             start = start + step
             left = (start < end) & (found[waiting] < 0)
             waiting, start, end = waiting[left], start[left], end[left]
             step *= _STEP_GROWS
     return found
+
+
+def _close(
+    pairs: Pairs,
+    bands: NDArray[np.uint32],
+    order: NDArray[np.int64],
+    piece: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+) -> NDArray[np.int64]:
+    """[2, n]: the held-out and the training example of pairs that may be twins.
+
+    Of ``piece`` these are the training examples, and for each where in ``order`` its held-out ones begin and
+    how many they are. Pairs that share a band but the last of ``bands`` are left out.
+    """
+    training, start, sizes = piece
+    held_out = order[_ranges(start, sizes)]
+    training = np.repeat(training, sizes)
+    close = pairs.close(held_out, training)
+    couples = np.stack([held_out[close], training[close]])
+    seen = bands[:-1, couples[0]] == bands[:-1, couples[1]]  # and were no twins
+    return couples[:, ~seen.any(axis=0)]
+
+
+def _confirmed(
+    pairs: Pairs, held_out: NDArray[np.int64], training: NDArray[np.int64], start: int
+) -> NDArray[np.bool_]:
+    some = slice(start, start + _CONFIRMED)
+    return pairs.confirmed(held_out[some], training[some])
 
 
 def _slices(numbers: NDArray[np.int64]) -> list[slice]:

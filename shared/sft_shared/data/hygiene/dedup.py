@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,15 @@ class DedupSettings(Settings):
     overlap: float = Field(default=0.7, ge=0.6, le=1)  # 1 leaves only what is equal once normalised
     question_overlap: float = Field(default=0.8, ge=0.6, le=1)
 
-    def __call__(self, parts: Sequence[NDArray[Any] | Path]) -> Verdicts:
+    def __call__(self, parts: Sequence[NDArray[Any] | Path], *, threads: int = 1) -> Verdicts:
         """Judge the examples behind the fingerprints of all parts, arrays or files of SIGNATURE, in order.
 
         Memory is at most about 400 bytes an example, besides arrays that are given; of files only the rows
-        in question are read. The work is serial. Raises DataError for a file that is cut off.
+        in question are read. Of more ``threads`` the work is done sooner, and comes out the same. Raises
+        DataError for a file that is cut off.
         """
-        return _Judge(self, Stored(parts)).verdicts()
+        with ThreadPoolExecutor(threads) as executor:
+            return _Judge(self, Stored(parts), executor).verdicts()
 
 
 def drop_duplicates(examples: Sequence[Example], settings: DedupSettings) -> list[Example | Dropped]:
@@ -96,8 +99,8 @@ def drop_duplicates(examples: Sequence[Example], settings: DedupSettings) -> lis
 
 
 class _Judge:
-    def __init__(self, settings: DedupSettings, stored: Stored) -> None:
-        self._settings, self._stored = settings, stored
+    def __init__(self, settings: DedupSettings, stored: Stored, executor: Executor) -> None:
+        self._settings, self._stored, self._executor = settings, stored, executor
         columns = stored.columns("id", "origin", "question", "answer", "held_out")
         self._held_out = columns["held_out"].astype(bool)
         self._columns = columns
@@ -146,6 +149,7 @@ class _Judge:
             num_held_out=num_held_out,
             overlap=self._settings.overlap,
             question_overlap=self._settings.question_overlap,
+            executor=self._executor,
         )
         twin = held_out_twins(pairs, bands, num_held_out=num_held_out)
         crosses = twin >= 0

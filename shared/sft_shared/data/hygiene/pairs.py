@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sft_shared.data.hygiene.stored import Stored
 
 _LOOKED_AT = 1 << 15  # pairs whose bound is found at once, so that they stay in the processor's cache
 _CONFIRMED = 1 << 13  # pairs whose sketches are read at once
+_REFUTED_BITS = 20  # slots for pairs that are no twins, since bands bring up the same pair again: 8 MB
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDING = 1e-5
 _MORE = 255
 
@@ -19,7 +22,8 @@ _MORE = 255
 class Pairs:
     """Compares the examples at ``places`` of ``stored``; here they go by their number in ``places``.
 
-    The first ``num_held_out`` of them are held out. Two of one family are never twins.
+    The first ``num_held_out`` of them are held out. Two of one family are never twins. The threads of
+    ``executor`` may ask at once, since numpy lets them compute at the same time.
     """
 
     def __init__(
@@ -31,16 +35,24 @@ class Pairs:
         num_held_out: int,
         overlap: float,
         question_overlap: float,
+        executor: Executor,
     ) -> None:
-        self.num_compared = 0  # pairs looked at
+        self.executor = executor
+        self._looked_at: list[int] = []
         self._stored, self._places, self._family = stored, places, family[places]
         self._num_held_out = num_held_out
         self._overlap, self._question_overlap = overlap, question_overlap
+        self._refuted = np.full(1 << _REFUTED_BITS, np.iinfo(np.uint64).max)  # the last in each slot
         self._questions = Bitmaps(len(places), QUESTION_SIZE, num_bytes=64)
         self._answers = Bitmaps(len(places), ANSWER_SIZE, num_bytes=32)
         for numbers, rows in stored.selected(places):
             self._questions.put(numbers, rows["question_sketch"], rows["question_whole"])
             self._answers.put(numbers, rows["answer_sketch"], rows["answer_whole"])
+
+    @property
+    def num_compared(self) -> int:
+        """Pairs looked at."""
+        return sum(self._looked_at)
 
     def twins(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which pairs are twins; where only ``first`` is held out, by their questions alone as well."""
@@ -51,7 +63,7 @@ class Pairs:
 
     def close(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
         """The pairs, by number, that may be twins by the bound; no others are."""
-        self.num_compared += len(first)
+        self._looked_at.append(len(first))
         found = [np.zeros(0, np.int64)]
         for start in range(0, len(first), _LOOKED_AT):
             some = slice(start, start + _LOOKED_AT)
@@ -60,10 +72,15 @@ class Pairs:
 
     def confirmed(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which pairs are twins by their sketches; best asked of many at once, for rows are read for it."""
+        pair = first.astype(np.uint64) * np.uint64(len(self._places)) + second.astype(np.uint64)
+        slot = pair * _SPREAD >> np.uint64(64 - _REFUTED_BITS)
+        new = np.flatnonzero(self._refuted[slot] != pair)
         found = np.zeros(len(first), bool)
-        for start in range(0, len(first), _CONFIRMED):
-            some = slice(start, start + _CONFIRMED)
+        for start in range(0, len(new), _CONFIRMED):
+            some = new[start : start + _CONFIRMED]
             found[some] = self._confirmed(first[some], second[some])
+        refuted = new[~found[new]]
+        self._refuted[slot[refuted]] = pair[refuted]
         return found
 
     def _close(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,8 @@ from sft_shared.errors import DataError
 _CHUNK_ROWS = 4096
 _SPAN_ROWS = 1 << 15
 """Rows that lie side by side and of which some are read at once; the system maps them all, 13 MB."""
+_AROUND_ROWS = 160
+"""Rows that the system maps along with one."""
 _MAX_TOUCHED_ROWS = 2 * _SPAN_ROWS
 """Rows read from mapped files before their pages are given back."""
 
@@ -55,8 +57,8 @@ class Stored:
                 end = min(start + _SPAN_ROWS, len(part))
                 here = slice(*np.searchsorted(places, (first + start, first + end)))
                 if here.start < here.stop:
-                    np.take(words, places[here] - first, axis=0, out=found[here])
-                    self._give_back(end - start)
+                    np.take(words, places[here] - first, axis=0, out=found[here], mode="clip")  # unbuffered
+                    self._give_back(min(end - start, (here.stop - here.start) * _AROUND_ROWS))
         return found.view(SIGNATURE)[:, 0]
 
     def _chunks(self) -> Iterator[tuple[int, NDArray[Any]]]:

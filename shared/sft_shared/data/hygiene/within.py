@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ SMALL_BUCKET = 32
 LEADERS = (1, 3, 7, 21)
 """Examples of a bucket that later ones are compared with: the first, then the next three left, and so on."""
 NUM_ANSWER_BANDS, _ANSWER_ROWS = 3, 2
+_PIECE = 1 << 16  # examples, about, that a thread looks through at a time
 _NUM_MARKS = np.uint32(1 << 20)
 
 
@@ -38,7 +40,8 @@ def earlier_twins(
     again[among] = True
     while again.any():
         for examples, bucket in _buckets(among, again, twin, bands, answer_bands, splits):
-            _look_through(pairs, examples, bucket, twin=twin, again=again)
+            look = partial(_look_through, pairs, twin=twin, again=again)
+            list(pairs.executor.map(look, *_pieces(examples, bucket)))
         alone = np.flatnonzero(_left_alone(twin))
         staying = twin[twin[alone]]  # what their twins are twins of; in a cluster mostly theirs as well
         near = np.flatnonzero((bands[:, staying] == bands[:, alone]).any(axis=0))
@@ -96,6 +99,15 @@ def _grouped(
     group = np.cumsum(np.concatenate([[False], keys[1:] != keys[:-1]])[: len(keys)])
     shared = np.bincount(group)[group] > 1 if len(group) else np.zeros(0, bool)
     return examples[order[shared]], group[shared]
+
+
+def _pieces(
+    examples: NDArray[np.int64], bucket: NDArray[np.int64]
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Some whole buckets each, which nothing in the others has a bearing on."""
+    wanted = np.arange(0, len(bucket), _PIECE)
+    ends = np.unique(np.searchsorted(bucket, bucket[wanted]))[1:]
+    return np.split(examples, ends), np.split(bucket, ends)
 
 
 def _look_through(

@@ -24,7 +24,7 @@ TWIN_RULES = {**RULES, "duplicate-id": "an earlier example has the same id, by w
 _DUPLICATE_ID = len(TWIN_RULES)
 
 
-def find_twins(parts: Sequence[Path], *, settings: DedupSettings | None, path: Path) -> None:
+def find_twins(parts: Sequence[Path], *, settings: DedupSettings | None, threads: int, path: Path) -> None:
     """Write to ``path`` a section for each part: a byte for each of its examples, 0 if it stays.
 
     Other bytes are 1 + the place of the rule in TWIN_RULES. Two that stay never have the same id, whatever
@@ -34,7 +34,7 @@ def find_twins(parts: Sequence[Path], *, settings: DedupSettings | None, path: P
     sizes = [SectionFile(part).place(SIGNATURES)[1] // SIGNATURE.itemsize for part in parts]
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
         files = [_copied(parts, Path(folder) / "signatures")]
-        rules = np.zeros(sum(sizes), np.uint8) if settings is None else settings(files).rules
+        rules = np.zeros(sum(sizes), np.uint8) if settings is None else settings(files, threads=threads).rules
         staying = np.flatnonzero(rules == 0)
         ids = Stored(files).columns("id")["id"][staying]
         again = np.ones(len(ids), bool)

@@ -127,7 +127,7 @@ class Work:
         if stage in ("twins", "last_twins"):
             place = self.part if stage == "twins" else self.protected
             parts = [place(part) for part in range(self.num_parts)]
-            find_twins(parts, settings=self.settings.dedup, path=path)
+            find_twins(parts, settings=self.settings.dedup, threads=self.settings.num_workers, path=path)
             return
         if stage == "protect":
             twins = SectionFile(self.twins()).data(number)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sft_shared.data.desensitise.texts import Edit, Passage, rewrite
-from sft_shared.dialogue import Example
+from sft_shared.data.desensitise.texts import Edit, Passage, passages_of, rewrite
+from sft_shared.dialogue import Example, ExpectedCall, Tool
 
 
 def example(**changes: Any) -> Example:
@@ -148,3 +150,36 @@ def test_labels_move_along() -> None:
         "it",
         "x somebody else",
     ]
+
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "x", '{"k": 1e5}', "[]"])
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("aBc"), inner, max_size=3),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["userName", "id_no"]), VALUES), st.sampled_from(["x", "编号 1234567"])
+)
+def test_the_passages_are_what_is_visited(arguments: dict[str, Any], name: str) -> None:
+    """In the same order, at any depth of arguments, tools and JSON in a text."""
+    value = example(id=name, category=name).model_copy(deep=True)
+    message, call = value.messages[1], value.messages[1].tool_calls[0]
+    call = call.model_copy(update={"arguments": arguments, "id": name})
+    said = message.model_copy(update={"tool_calls": (call,), "tool_call_id": name})
+    tool = Tool(name="f", description=name, parameters=arguments)
+    expected = ExpectedCall(name="f", arguments={key: [each] for key, each in arguments.items()})
+    value = value.model_copy(
+        update={"messages": (value.messages[2], said), "tools": (tool,), "expected_calls": (expected,)}
+    )
+    visited: list[Passage] = []
+
+    def visit(passage: Passage) -> Sequence[Edit]:
+        visited.append(passage)
+        return ()
+
+    rewrite(value, visit)
+    assert passages_of(value) == visited

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sft_shared.data.hygiene import across, within
 from sft_shared.data.hygiene.dedup import RULES, DedupSettings, Verdicts
 from sft_shared.data.hygiene.minhash import SIGNATURE, jaccard, signatures
 from sft_shared.dialogue import Example, Message, Provenance, Split
@@ -153,6 +154,30 @@ def test_no_held_out_example_is_overlooked_in_a_crowd() -> None:
     verdicts = DedupSettings()([signatures([*held_out, *train])])
     assert verdicts.rules[600:].all()
     assert np.count_nonzero(verdicts.rules == DROPPED["held-out-twin"]) > 590
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the work is cut into many small pieces: verdicts, twins named and pairs compared."""
+    draw = random.Random(8)
+    seeds = [[draw.choice(WORDS) for _ in range(15)] for _ in range(12)]
+    records = signatures(
+        ask(
+            str(at),
+            varied(draw, draw.choice(seeds)),
+            varied(draw, seeds[0]),
+            split="held_out" if at % 9 == 0 else "train",
+        )
+        for at in range(400)
+    )
+    alone = DedupSettings()([records])
+    monkeypatch.setattr(across, "_MAX_PAIRS", 50)
+    monkeypatch.setattr(across, "_CONFIRMED", 7)
+    monkeypatch.setattr(within, "_PIECE", 10)
+    together = DedupSettings()([records], threads=3)
+    assert np.count_nonzero(alone.rules) > 50
+    assert together.rules.tolist() == alone.rules.tolist()
+    assert together.twins.tolist() == alone.twins.tolist()
+    assert together.num_compared == alone.num_compared
 
 
 def test_many_parts_in_files_are_judged_as_one_array(tmp_path: Path) -> None:
