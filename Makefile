@@ -10,7 +10,7 @@ BFCL := bfcl-eval==2026.3.23
 # Questions by topic, for the studies of forgetting and rare classes.
 STUDY_DATA := chatterbot-corpus==1.3.3
 
-.PHONY: help demo bench-train bench-forgetting bench-longtail bench-curriculum bench-pii bench-prepare bench-dataroad bench-logtemplates test test-slow lint proto clean
+.PHONY: help demo bench-train bench-claims bench-judge bench-forgetting bench-longtail bench-curriculum bench-pii bench-prepare bench-dataroad bench-logtemplates test test-slow lint proto clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -33,7 +33,7 @@ help: ## Show this help
 	@touch $@
 
 .venv/.dev: .venv/.base
-	@$(PIP) --editable ".[dev,demo]"
+	@$(PIP) --editable ".[dev,demo,judge]"
 	@$(PIP) --no-deps $(BFCL)
 	@touch $@
 
@@ -60,6 +60,12 @@ bench-dataroad: .venv/.bench ## With and without the pipeline: BENCH_ARGS="--bit
 
 bench-logtemplates: .venv/.base ## Log templates against their labels: BENCH_ARGS="--labels FILE...", or generated
 	@$(BIN)/python -m bench.logtemplates $(BENCH_ARGS)
+
+bench-judge: .venv/.dev ## Our match of tool calls against BFCL's own checker: 113,000 answers, no model
+	@$(BIN)/python -m bench.judge_agreement $(BENCH_ARGS)
+
+bench-claims: .venv/.demo ## The four claims: BENCH_ARGS="--bitext FOLDER --banking77 FOLDER", more than an hour
+	@$(BIN)/python -m bench.claims $(BENCH_ARGS)
 
 bench-curriculum: .venv/.bench ## Easy examples first against shuffled: steps to the same held-out loss
 	@$(BIN)/python -m bench.curriculum $(BENCH_ARGS)

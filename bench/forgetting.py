@@ -24,7 +24,7 @@ from bench.study_run import TUNING, Kept, Lab, run_study, study_parser
 from sft_shared.data.bfcl import BfclCategory
 from sft_shared.data.chat import DataSettings, tokenize_all
 from sft_shared.data.replay import ReplaySettings
-from sft_shared.evaluation.suite import judge
+from sft_shared.evaluation.answering import judge
 from sft_shared.models.adapters import load_adapter, save_adapter
 from sft_shared.models.load import ModelSettings, load_base
 from sft_shared.models.tuned import AdapterState

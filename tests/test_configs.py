@@ -11,6 +11,7 @@ from sft_client.generation import GenerateSettings
 from sft_server.config import ServerConfig, SimulationConfig
 from sft_server.demo.config import DemoConfig
 from sft_shared.config import Settings, load_yaml
+from sft_shared.data.chat import answer_text
 from sft_shared.data.finance.compliance import ComplianceFile
 from sft_shared.data.operations.diagnosis import PatternTable
 from sft_shared.data.operations.incidents import IncidentFile
@@ -20,6 +21,9 @@ from sft_shared.data.synthesis.template_file import TemplateFile
 from sft_shared.data.synthesis.triple_questions import Phrasings
 from sft_shared.data.toolcalls.scenarios import ScenarioFile
 from sft_shared.dialogue import read_examples
+from sft_shared.evaluation.answer_cache import Answer
+from sft_shared.evaluation.scoring import score_answers
+from sft_shared.evaluation.suites import SuiteSettings
 from sft_shared.recipe import Recipe
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -34,12 +38,15 @@ KINDS: dict[str, type[Settings]] = {
     "relations.yaml": Phrasings,
     "generate.yaml": GenerateSettings,
     "compliance.yaml": ComplianceFile,
+    "conduct.yaml": ComplianceFile,
     "incidents.yaml": IncidentFile,
     "log_patterns.yaml": PatternTable,
+    "suite.yaml": SuiteSettings,
 }
 
 
-OURS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "launch")
+OTHERS = {"launch", "judge"}  # read by accelerate and by lm_eval
+OURS = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name not in OTHERS)
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
@@ -56,6 +63,18 @@ def test_the_seeds_of_generation_have_the_intents_that_its_rules_name() -> None:
     schemas = [rule.parameters for rule in settings.rules if isinstance(rule, Schema)]
     assert schemas
     assert all(set(each) <= intents for each in schemas)
+
+
+def test_the_suites_samples_are_answered_right_by_their_own_answers() -> None:
+    """Every task has examples that its metrics can judge, and calls as well as no calls."""
+    tasks = load_yaml(CONFIGS / "evaluation" / "suite.yaml", SuiteSettings).load()
+    for task in tasks:
+        right = [Answer(answer_text(example.answer)) for example in task.examples]
+        result, _ = score_answers(task.settings, task.examples, right)
+        assert {name: found.value for name, found in result.metrics.items()} == {
+            metric.name: 1.0 for metric in task.settings.metrics
+        }
+    assert {bool(example.expected_calls) for example in tasks[0].examples} == {True, False}
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "launch").iterdir()), ids=lambda path: path.name)

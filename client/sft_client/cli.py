@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="The node's keys.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+rate_app = typer.Typer(help="Answers rated by people.", no_args_is_help=True)
+app.add_typer(rate_app, name="rate")
 
 Config = Annotated[Path, typer.Option("--config", "-c", help="The node's settings (YAML).", metavar="FILE")]
 # What takes seconds to import (torch, flwr) is imported by the commands that need it.
@@ -234,6 +236,119 @@ def generate(
     for name, count in sorted(counts.items(), key=lambda item: (item[0] != "kept", -item[1])):
         typer.echo(f"{count:6,} {name}")
     typer.echo(f"written to {out}")
+
+
+@app.command()
+@_one_line_errors
+def compare(
+    ours: Annotated[Path, typer.Option(help="Results of the candidate.", metavar="FOLDER")],
+    against: Annotated[
+        list[Path],
+        typer.Option(
+            help="Results of another system; may be given several times. The first is what the candidate "
+            "would replace.",
+            metavar="FOLDER",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder of report.html, comparison.json and pictures.", metavar="FOLDER")
+    ],
+    gates: Annotated[
+        Path | None,
+        typer.Option(
+            help="The suite (YAML), for its gates; without it no loss above 2 points.", metavar="FILE"
+        ),
+    ] = None,
+    facts: Annotated[
+        Path | None, typer.Option(help="What was trained, on how much (YAML or JSON).", metavar="FILE")
+    ] = None,
+    card: Annotated[bool, typer.Option("--card", help="Write the adapter's model card too.")] = False,
+) -> None:
+    """Compare measured models. Exit code 0: every gate lets the candidate pass; 1: one holds it."""
+    from rich.console import Console
+
+    from sft_client.compare import HELD, compare_folders, show_report
+
+    report, paths = compare_folders(ours, against, gates=gates, facts=facts, with_card=card, out=out)
+    show_report(Console(highlight=False), report, paths)
+    if report.held:
+        raise typer.Exit(HELD)
+
+
+@app.command()
+@_one_line_errors
+def evaluate(
+    suite: Annotated[Path, typer.Option(help="Tasks, metrics and generation (YAML).", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of result.json and the answers.", metavar="FOLDER")
+    ] = Path("runs/evaluation"),
+    model: Annotated[
+        str | None,
+        typer.Option(help="Base model: a known name or a folder; else the recipe's or the adapter's own."),
+    ] = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="Folder of a saved adapter; without it the base alone.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe (YAML) whose model and prompts are used.", metavar="FILE")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Name of the model in the result.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of answers to find again; several evaluations may share it in turn."),
+    ] = None,
+) -> None:
+    """Measure a model on a suite of tasks. Stopped or killed, it goes on where it was."""
+    from sft_client.evaluate import evaluate_model
+
+    evaluate_model(suite, model=model, adapter=adapter, recipe_file=recipe, label=label, cache=cache, out=out)
+
+
+@rate_app.command("export")
+@_one_line_errors
+def rate_export(
+    suite: Annotated[Path, typer.Option(help="The suite that measured the models.", metavar="FILE")],
+    task: Annotated[str, typer.Option(help="The task whose answers are to be rated.")],
+    result: Annotated[
+        list[Path], typer.Option(help="Results of a model; may be given several times.", metavar="FOLDER")
+    ],
+    out: Annotated[Path, typer.Option(help="The sheet (CSV); its key goes beside it.", metavar="FILE")],
+    limit: Annotated[int | None, typer.Option(min=1, help="So many questions, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the order of questions and answers.")] = 0,
+) -> None:
+    """Write the models' answers as a sheet that does not say who wrote which."""
+    from sft_client.rate import export_sheet, key_of
+
+    key = export_sheet(suite, task, result, out=out, limit=limit, seed=seed)
+    typer.echo(f"{len(key.systems)} questions are in {out}. Give every rater a copy with a name of its own.")
+    typer.echo(f"{key_of(out)} tells who wrote what: keep it from the raters.")
+
+
+@rate_app.command("read")
+@_one_line_errors
+def rate_read(
+    sheets: Annotated[list[Path], typer.Argument(help="Filled-in sheets, one a rater.", metavar="SHEET...")],
+    key: Annotated[Path, typer.Option(help="The key that was written with the sheet.", metavar="FILE")],
+    out: Annotated[Path | None, typer.Option(help="Means and agreement as JSON.", metavar="FILE")] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap intervals.")] = 0,
+) -> None:
+    """Mean ratings of each model, and how far the raters agree."""
+    from rich.console import Console
+
+    from sft_client.rate import read_sheets, show_ratings
+
+    show_ratings(Console(highlight=False), read_sheets(sheets, key=key, out=out, seed=seed))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+@_one_line_errors
+def judge(context: typer.Context) -> None:
+    """Let lm-evaluation-harness judge a model: its own command line, with --model fedsft."""
+    from sft_client.judge import judge as run
+
+    run(context.args)
 
 
 def main() -> None:

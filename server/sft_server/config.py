@@ -31,9 +31,13 @@ class LimitSettings(Settings):
 
 
 class EvaluationPlan(Settings):
-    """How often a new adapter is measured on the held-out examples."""
+    """How often a new adapter is measured, and on what besides the held-out examples.
+
+    The suite's gates judge what is measured; without a suite every adapter is promoted.
+    """
 
     every: PositiveInt = 1  # in cycles; the last cycle of ``num_cycles`` is always measured
+    suite: LocalPath | None = None  # YAML of an evaluation suite
 
 
 class ServerConfig(Settings):

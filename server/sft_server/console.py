@@ -100,11 +100,14 @@ class Display:
         )
 
     def _evaluating(self, fields: dict[str, Any]) -> None:
-        self.doing(f"cycle {fields['cycle']}: evaluating {fields['done']}/{fields['total']}")
+        self.doing(
+            f"cycle {fields['cycle']}: evaluating {fields['model']} on {fields['task']} "
+            f"{fields['done']}/{fields['total']}"
+        )
 
     def _cycle_evaluated(self, fields: dict[str, Any]) -> None:
         self.say(
-            f"  cycle {fields['cycle']}: accuracy {fields['accuracy']:.1%} on {fields['n']} held-out "
+            f"  cycle {fields['cycle']}: {fields['measure']} {fields['value']:.1%} on {fields['n']} "
             f"examples ({fields['seconds']:.0f} s)"
         )
 
@@ -112,6 +115,13 @@ class Display:
         self.say(
             f"[green]cycle {fields['cycle']}[/green]: adapter {fields['adapter'][:12]} promoted after "
             f"{fields['seconds']:.0f} s"
+        )
+        self.doing("waiting for the next cycle")
+
+    def _cycle_rejected(self, fields: dict[str, Any]) -> None:
+        self.say(
+            f"[yellow]cycle {fields['cycle']}[/yellow]: adapter {fields['adapter'][:12]} is held: "
+            f"{_plain(fields['reason'])} The next cycle starts from {fields['parent'][:12]} again"
         )
         self.doing("waiting for the next cycle")
 
@@ -165,9 +175,20 @@ def log_to_file(path: Path, *names: str) -> None:
 
 
 def cycle_table(cycles: Sequence[Cycle], updates: Callable[[int], Sequence[Update]]) -> Table:
-    """All cycles, one a row."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in ("cycle", "state", "updates", "examples", "bytes", "accuracy", "time", "adapter"):
+    """All cycles, one a row; why one was rejected or abandoned stands below."""
+    ends = (
+        f"cycle {cycle.cycle} {cycle.state.lower()}: {_plain(cycle.reason)}"
+        for cycle in cycles
+        if cycle.reason
+    )
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption="\n".join(ends) or None,
+        caption_justify="left",
+    )
+    for column in ("cycle", "state", "updates", "examples", "bytes", "measured", "time", "adapter"):
         table.add_column(column, justify="left" if column in {"state", "adapter"} else "right", no_wrap=True)
     for cycle in cycles:
         taken = updates(cycle.cycle)
@@ -178,7 +199,7 @@ def cycle_table(cycles: Sequence[Cycle], updates: Callable[[int], Sequence[Updat
             str(len(taken)),
             str(sum(update.num_examples for update in taken)),
             in_bytes(sum(update.num_bytes for update in taken)),
-            f"{cycle.evaluation['accuracy']:.1%}" if cycle.evaluation else "",
+            f"{cycle.evaluation['value']:.1%}" if cycle.evaluation else "",
             f"{closed - cycle.opened_unix_s:.1f} s" if closed else "",
             (cycle.adapter_sha256 or "")[:8],
         )

@@ -1,9 +1,10 @@
 """One cycle, from the signed order to the promoted adapter. It goes on from any committed state.
 
-    OPENED -> COLLECTING -> AGGREGATED -> EVALUATED -> PROMOTED
+    OPENED -> COLLECTING -> AGGREGATED -> EVALUATED -> PROMOTED | REJECTED
                         \\-> ABANDONED          (EVALUATED is left out where no evaluation is due)
 
 Aggregation is a pure function of the committed rows, so doing it again after a crash gives the same bits.
+What the gates say is committed with EVALUATED; whether to promote follows from that row alone.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from pathlib import Path
 
 import torch
 
+from sft_server.card import facts_of, unmeasured
 from sft_server.config import ServerConfig
+from sft_server.evaluation import Measuring, measuring, read_back
 from sft_server.fleet import Fleet, Reply
 from sft_server.gather import Call, Closed, Gathering
+from sft_server.judging import judge, record_of, why_held
 from sft_server.layout import Layout, read_checked
 from sft_server.orders import Order, read_order, sign_order
 from sft_server.records import ENDS, Cycle, State, Update
@@ -31,7 +35,9 @@ from sft_server.store import Store
 from sft_server.verify import Terms, read_delta, verify_update
 from sft_shared.dialogue import Example
 from sft_shared.errors import AggregationError, StoreError, UpdateRejected
-from sft_shared.evaluation.suite import evaluate
+from sft_shared.evaluation.card import write_card
+from sft_shared.evaluation.report.contents import Report
+from sft_shared.evaluation.results import System
 from sft_shared.files import sync_folder, write_lasting
 from sft_shared.models import adapters
 from sft_shared.models.load import Base
@@ -40,6 +46,8 @@ from sft_shared.recipe import Recipe
 from sft_shared.wire.sign import SigningKey
 
 POLL_S = 0.5
+CARD = "card.md"
+"""Beside the weights of every promoted adapter."""
 
 
 class _StoppedWhileEvaluating(Exception):
@@ -64,11 +72,13 @@ class CycleRunner:
     ) -> None:
         """``emit(event, **fields)`` is told of every step; ``stop`` ends a cycle between two of them.
 
-        Raises StoreError if the store was begun with another model, tuning or federation.
+        Raises StoreError if the store was begun with another model, tuning or federation, ConfigError or
+        DataError for the evaluation suite.
         """
         self.config, self.store, self.base, self.recipe = config, store, base, recipe
         self.layout = Layout(config.state)
-        self._key, self._held_out, self._emit, self._stop, self._poll_s = key, held_out, emit, stop, poll_s
+        self._key, self._emit, self._stop, self._poll_s = key, emit, stop, poll_s
+        self._measuring = measuring(config.evaluation.suite, recipe=recipe, held_out=held_out)
         store.pin(
             {
                 "federation": config.federation,
@@ -128,7 +138,7 @@ class CycleRunner:
                     except _StoppedWhileEvaluating:
                         return None
                 case State.EVALUATED:
-                    self._promote(cycle)
+                    self._decide(cycle)
             cycle = self._reload()
         return cycle
 
@@ -272,31 +282,80 @@ class CycleRunner:
         self._emit("cycle-abandoned", cycle=number, reason=reason)
 
     def _evaluate(self, cycle: Cycle) -> None:
+        assert cycle.adapter_sha256 is not None
         plan, wanted = self.config.evaluation, self.config.cycle.num_cycles
         due = cycle.cycle % plan.every == 0 or cycle.cycle == wanted
-        if not self._held_out or not due:
+        if self._measuring is None or not due:
+            self._write_card(
+                cycle,
+                unmeasured(
+                    f"cycle {cycle.cycle}",
+                    base_sha256=self.base.fingerprint,
+                    adapter_sha256=cycle.adapter_sha256,
+                ),
+            )
             self._promote(cycle)
             return
-        assert cycle.adapter_sha256 is not None
-
-        def on_batch(done: int) -> None:
-            if self._stop.is_set():
-                raise _StoppedWhileEvaluating
-            self._emit("evaluating", cycle=cycle.cycle, done=done, total=len(self._held_out))
-
-        state = adapters.from_bytes(self._adapter_bytes(cycle.adapter_sha256), expected=self.shapes)
-        result = evaluate(
-            self.base,
-            state,
-            self._held_out,
-            tuning=self.recipe.tuning,
-            data=self.recipe.data,
-            settings=self.recipe.evaluation,
-            on_batch=on_batch,
-        )
-        evaluation = {key: value for key, value in asdict(result).items() if key != "predictions"}
+        report = self._judged(cycle, self._measuring)
+        if not report.held:
+            self._write_card(cycle, report)
+        evaluation = record_of(report)
         self.store.advance(cycle.cycle, State.EVALUATED, evaluation=evaluation)
         self._emit("cycle-evaluated", cycle=cycle.cycle, adapter=cycle.adapter_sha256, **evaluation)
+
+    def _judged(self, cycle: Cycle, measuring: Measuring) -> Report:
+        """The cycle's adapter against the promoted one, which is measured too if a gate needs it."""
+
+        def measured(sha256: str, label: str) -> System:
+            def tell(task: str, done: int, total: int) -> None:
+                if self._stop.is_set():
+                    raise _StoppedWhileEvaluating
+                self._emit("evaluating", cycle=cycle.cycle, model=label, task=task, done=done, total=total)
+
+            state = adapters.from_bytes(self._adapter_bytes(sha256), expected=self.shapes)
+            out = self.layout.evaluation(measuring.sha256, sha256)
+            return measuring(self.base, state, out=out, label=label, report=tell)
+
+        assert cycle.adapter_sha256 is not None
+        parent = cycle.parent_sha256
+        label = next(
+            (f"cycle {each.cycle}" for each in self._promoted() if each.adapter_sha256 == parent),
+            "initial adapter",
+        )
+        ours = measured(cycle.adapter_sha256, f"cycle {cycle.cycle}")
+        if measuring.gates:
+            against: System | None = measured(parent, label)
+        else:
+            against = read_back(self.layout.evaluation(measuring.sha256, parent), label=label)
+        return judge(ours, against, gates=measuring.gates)
+
+    def _promoted(self) -> list[Cycle]:
+        return [cycle for cycle in self.store.cycles() if cycle.state is State.PROMOTED]
+
+    def _write_card(self, cycle: Cycle, report: Report) -> None:
+        assert cycle.adapter_sha256 is not None
+        facts = facts_of(
+            self.config,
+            self.recipe,
+            shapes=self.shapes,
+            cycles=[(each, self.store.updates(each.cycle)) for each in (*self._promoted(), cycle)],
+        )
+        write_card(self.layout.adapter(cycle.adapter_sha256) / CARD, report, facts)
+
+    def _decide(self, cycle: Cycle) -> None:
+        assert cycle.evaluation is not None
+        reason = why_held(cycle.evaluation)
+        if reason is None:
+            self._promote(cycle)
+            return
+        self.store.advance(cycle.cycle, State.REJECTED, reason=reason)
+        self._emit(
+            "cycle-rejected",
+            cycle=cycle.cycle,
+            adapter=cycle.adapter_sha256,
+            parent=cycle.parent_sha256,
+            reason=reason,
+        )
 
     def _promote(self, cycle: Cycle) -> None:
         self.store.advance(cycle.cycle, State.PROMOTED)

@@ -23,6 +23,7 @@ class Layout:
         self.database = state / "store.sqlite"
         self.updates = state / "updates"
         self.adapters = state / "adapters"
+        self.evaluations = state / "evaluations"
         self.logs = state / "logs"
         self.run_log = state / "run.jsonl"
         self.flwr_home = state / "flwr"
@@ -35,6 +36,10 @@ class Layout:
     def adapter(self, sha256: str) -> Path:
         """The folder of an adapter, loadable by PEFT."""
         return self.adapters / sha256
+
+    def evaluation(self, suite_sha256: str, adapter_sha256: str) -> Path:
+        """The folder of what an adapter was measured at, by the hash of the suite and what it names."""
+        return self.evaluations / suite_sha256[:16] / adapter_sha256
 
 
 def read_checked(path: Path, *, sha256: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sft_shared.wire.sign import VerifyKey
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,13 +33,14 @@ CREATE TABLE rejections (
 
 
 class State(StrEnum):
-    """Where a cycle stands. PROMOTED and ABANDONED are ends."""
+    """Where a cycle stands. PROMOTED, REJECTED and ABANDONED are ends."""
 
     OPENED = "OPENED"  # the order is signed and stored
     COLLECTING = "COLLECTING"  # nodes may have it
     AGGREGATED = "AGGREGATED"  # the new adapter is stored
-    EVALUATED = "EVALUATED"  # and measured
+    EVALUATED = "EVALUATED"  # and measured; what the gates say is in the record
     PROMOTED = "PROMOTED"  # it is the parent of the next cycle
+    REJECTED = "REJECTED"  # a gate holds it; the parent stays
     ABANDONED = "ABANDONED"  # below the quorum; the parent stays
 
 
@@ -47,11 +48,11 @@ NEXT = {
     State.OPENED: {State.COLLECTING},
     State.COLLECTING: {State.AGGREGATED, State.ABANDONED},
     State.AGGREGATED: {State.EVALUATED, State.PROMOTED},
-    State.EVALUATED: {State.PROMOTED},
+    State.EVALUATED: {State.PROMOTED, State.REJECTED},
 }
 """From which state a cycle may go where."""
 
-ENDS = frozenset({State.PROMOTED, State.ABANDONED})
+ENDS = frozenset({State.PROMOTED, State.REJECTED, State.ABANDONED})
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]
     found = problem.get("input")
     if not fields:
         message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
-        line, _ = _locate(root, (message.partition(":")[0],), absent=True)
+        place = message.partition(":")[0].split(".")
+        line, _ = _locate(root, tuple(int(part) if part.isdigit() else part for part in place), absent=True)
         return f"{path}:{line}: {message}."
     if problem["type"] == "extra_forbidden":
         return f"{path}:{line}: {name}: unknown field. Allowed here: {_fields(_model_at(model, loc[:-1]))}."

@@ -12,7 +12,7 @@ from sft_shared.config import Settings
 from sft_shared.data.chat import DataSettings
 from sft_shared.data.stages import StageSettings
 from sft_shared.errors import WireError
-from sft_shared.evaluation.suite import EvaluationSettings
+from sft_shared.evaluation.answering import EvaluationSettings
 from sft_shared.models.load import ModelSettings
 from sft_shared.models.tuning import TuningSettings
 from sft_shared.training.settings import TrainingSettings

@@ -21,6 +21,7 @@ from sft_server.fleet import Presence, Reply
 from sft_server.layout import Layout
 from sft_server.store import Store
 from sft_shared.config import load_yaml
+from sft_shared.dialogue import Example
 from sft_shared.models.load import Base, load_base
 from sft_shared.models.tiny import make_tiny_model
 from sft_shared.recipe import Recipe
@@ -125,6 +126,7 @@ class Bench:
     base: Base
     recipe: Recipe
     key: SigningKey
+    held_out: list[Example] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -137,7 +139,7 @@ class Bench:
             base=self.base,
             recipe=self.recipe,
             key=self.key,
-            held_out=[],
+            held_out=self.held_out,
             emit=lambda event, **fields: self.events.append((event, fields)),
             stop=self.stop,
             poll_s=0.01,

@@ -1,7 +1,8 @@
 """Kills a cycle with -9 at its N-th step and lets another process go on, for N = 1, 2, ... (test_crash.py).
 
-    python crash_points.py FOLDER
+    python crash_points.py FOLDER plain|passed|held
 
+Without a suite, with one whose gates let every adapter pass, or with one that holds every adapter.
 One interpreter loads the model; every try is a forked child of it. Prints one JSON line a try.
 """
 
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from sft_server import cycle as cycle_module
+from sft_server import evaluation as evaluation_module
 from sft_server.config import ServerConfig
 from sft_server.layout import Layout
+from sft_server.records import ENDS
 from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.models.load import load_base
@@ -33,6 +36,10 @@ assert spec.loader is not None
 by_hand = importlib.util.module_from_spec(spec)
 sys.modules["by_hand"] = by_hand
 spec.loader.exec_module(by_hand)
+
+
+SUITE_POINTS = 34
+"""Steps before this one are the same without a suite; with one they are not tried again."""
 
 
 class Bomb:
@@ -103,6 +110,8 @@ def run_cycle(state: Path, fuse: int) -> dict[str, Any]:
         store.bomb = bomb
         for name in ("write_lasting", "sync_folder"):
             setattr(cycle_module, name, mined(getattr(cycle_module, name), bomb))
+        cycle_module.write_card = mined(cycle_module.write_card, bomb)
+        evaluation_module.run_suite = mined(evaluation_module.run_suite, bomb)
     fleet = by_hand.FleetByHand(
         nodes,
         {
@@ -112,7 +121,7 @@ def run_cycle(state: Path, fuse: int) -> dict[str, Any]:
     )
     runner = bench.runner()
     last = store.last_cycle()
-    cycle = last if last is not None and last.state == "PROMOTED" else runner.run(fleet)
+    cycle = last if last is not None and last.state in ENDS else runner.run(fleet)
     adapter = Layout(state).adapter(cycle.adapter_sha256)
     return {
         "cycles": [(row.cycle, str(row.state)) for row in store.cycles()],
@@ -121,11 +130,14 @@ def run_cycle(state: Path, fuse: int) -> dict[str, Any]:
         "on_disk": cycle_module.adapters.sha256_of((adapter / "adapter_model.safetensors").read_bytes()),
         "updates": [(row.node, row.num_examples) for row in store.updates(cycle.cycle)],
         "rejections": len(store.rejections()),
+        "reason": cycle.reason,
+        "gates": (cycle.evaluation or {}).get("gates"),
+        "card": (adapter / cycle_module.CARD).exists(),
         "orders": sorted({order.hex()[-16:] for _, order in fleet.sent}),
     }
 
 
-root = Path(sys.argv[1])
+root, mode = Path(sys.argv[1]), sys.argv[2]
 make_tiny_model(root / "tiny")
 (root / "recipe.yaml").write_text(
     "model: {name: tiny, dtype: fp32, device: cpu}\n"
@@ -137,12 +149,22 @@ recipe = load_yaml(root / "recipe.yaml", Recipe)
 base = load_base(recipe.model)
 key = SigningKey.generate()
 nodes = [by_hand.NodeByHand(name, num_examples=count) for name, count in (("a", 10), ("b", 20), ("c", 30))]
+(root / "pairs.jsonl").write_text('{"prompt": "Question?", "completion": "[]"}\n')
+(root / "suite.yaml").write_text(
+    "name: s\n"
+    "tasks: [{name: json, data: pairs.jsonl, metrics: [{kind: json_valid}]}]\n"
+    f"gates: [{{kind: at_least, task: json, metric: json_valid, bar: {float(mode == 'held')}}}]\n"
+    "generation: {max_new_tokens: 2, threads: 1}\n"
+    "latency: null\n",
+    encoding="utf-8",
+)
 config = ServerConfig.model_validate(
     {
         "federation": "testers",
         "state": root,
         "recipe": root / "recipe.yaml",
         "cycle": {"interval_s": 0, "num_cycles": 1, "quorum": 3, "deadline_s": 60},
+        "evaluation": {} if mode == "plain" else {"suite": root / "suite.yaml"},
     }
 )
 
@@ -153,4 +175,4 @@ if __name__ == "__main__":
         killed = fuse == 0 or in_child(lambda state=state, fuse=fuse: run_cycle(state, fuse)) is None
         result = in_child(lambda state=state: run_cycle(state, 0))
         print(json.dumps({"fuse": fuse, "killed": killed and fuse > 0, **(result or {})}), flush=True)
-        fuse += 1
+        fuse = fuse + 1 if fuse or mode == "plain" else SUITE_POINTS

@@ -133,7 +133,9 @@ def test_updates_of_revoked_nodes_are_dropped_in_writing(store: Store, make_node
     ]
 
 
-@pytest.mark.parametrize("state", [State.AGGREGATED, State.EVALUATED, State.PROMOTED, State.ABANDONED])
+@pytest.mark.parametrize(
+    "state", [State.AGGREGATED, State.EVALUATED, State.PROMOTED, State.REJECTED, State.ABANDONED]
+)
 def test_a_cycle_cannot_jump(store: Store, state: State) -> None:
     """From OPENED there is one way on."""
     store.open_cycle(1, signed_order=b"order", parent_sha256="p")
@@ -142,8 +144,8 @@ def test_a_cycle_cannot_jump(store: Store, state: State) -> None:
 
 
 def test_the_newest_promoted_adapter_is_the_parent(store: Store) -> None:
-    """An abandoned cycle does not count."""
-    for cycle, ending in ((1, "one"), (2, None), (3, "three"), (4, None)):
+    """An abandoned cycle does not count, nor does one whose adapter a gate holds."""
+    for cycle, ending in ((1, "one"), (2, None), (3, "three"), (4, None), (5, "held")):
         store.open_cycle(cycle, signed_order=b"order", parent_sha256="p")
         store.advance(cycle, State.COLLECTING)
         if ending is None:
@@ -151,13 +153,15 @@ def test_the_newest_promoted_adapter_is_the_parent(store: Store) -> None:
         else:
             store.advance(cycle, State.AGGREGATED, adapter_sha256=ending)
             store.advance(cycle, State.EVALUATED, evaluation={"accuracy": 0.5})
-            store.advance(cycle, State.PROMOTED)
+            state = State.REJECTED if ending == "held" else State.PROMOTED
+            store.advance(cycle, state, reason="why" if ending == "held" else None)
     assert store.promoted_adapter() == "three"
     assert [cycle.evaluation for cycle in store.cycles()] == [
         {"accuracy": 0.5},
         None,
         {"accuracy": 0.5},
         None,
+        {"accuracy": 0.5},
     ]
 
 

@@ -16,7 +16,6 @@ from rich.table import Table
 from sft_server.demo.config import DemoConfig
 from sft_server.demo.plots import label
 from sft_server.demo.prepare import DemoData
-from sft_server.demo.report import percent, size
 from sft_server.demo.result import (
     BASE,
     FEDERATED,
@@ -32,7 +31,8 @@ from sft_server.demo.result import (
 from sft_server.layout import Layout as ServerLayout
 from sft_server.records import Update
 from sft_server.store import Store
-from sft_shared.evaluation.suite import EvaluationResult
+from sft_shared.data.page_numbers import percent, size
+from sft_shared.evaluation.answering import EvaluationResult
 from sft_shared.models.adapters import load_adapter, subtract
 from sft_shared.models.load import load_base
 from sft_shared.models.precision import processor_name
@@ -114,7 +114,7 @@ def assemble(
                 num_examples=cycle.num_examples or 0,
                 mean_first_loss=_mean_metric(updates[cycle.cycle], "first_loss"),
                 mean_final_loss=_mean_metric(updates[cycle.cycle], "final_loss"),
-                accuracy=None if cycle.evaluation is None else cycle.evaluation["accuracy"],
+                accuracy=None if cycle.evaluation is None else cycle.evaluation["value"],
                 ci95=None if cycle.evaluation is None else cycle.evaluation["ci95"],
             )
             for cycle in cycles

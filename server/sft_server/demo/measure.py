@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter
 from sft_shared.config import Settings, load_yaml
 from sft_shared.dialogue import read_examples
 from sft_shared.errors import FedsftError
-from sft_shared.evaluation.suite import EvaluationResult, evaluate
+from sft_shared.evaluation.answering import EvaluationResult, answers, judge
 from sft_shared.files import write_atomic
 from sft_shared.models.adapters import load_adapter
 from sft_shared.models.load import load_base
@@ -61,8 +62,10 @@ def work_on(plan: Plan) -> None:
         if not _claim(plan.folder / f"{job.name}.claim"):
             continue
         with_shots = plan.shots if job.with_shots else None
-        result = evaluate(
-            load_base(recipe.model),
+        base = load_base(recipe.model)
+        started = time.monotonic()
+        texts = answers(
+            base,
             None if job.adapter is None else load_adapter(job.adapter),
             held_out,
             tuning=recipe.tuning,
@@ -71,6 +74,7 @@ def work_on(plan: Plan) -> None:
             shots=() if with_shots is None else tuple(read_examples(with_shots)),
             on_batch=partial(_note, log, job.name, len(held_out)),
         )
+        result = judge(held_out, texts, seconds=time.monotonic() - started)
         write_atomic(plan.folder / f"{job.name}.json", _RESULT.dump_json(result, indent=1))
         log.write("measured", name=job.name, accuracy=result.accuracy, seconds=result.seconds)
 

@@ -137,13 +137,13 @@ class FederationWatch:
                 says = f"measuring the adapter of cycle {cycle}"
                 board.show("server", done=event["done"], total=event["total"], says=says)
             case "cycle-evaluated":
-                share = f"{event['accuracy']:.1%} of {event['n']} held-out right"
+                share = f"{event['value']:.1%} of {event['n']} held-out right"
                 board.say(f"  cycle {cycle} of {self._num_cycles}: {share}")
             case "cycle-aggregated":
                 board.show(
                     "server", done=0, total=0, says=f"cycle {cycle}: {event['num_updates']} updates averaged"
                 )
-            case "update-rejected" | "node-refused" | "cycle-abandoned":
+            case "update-rejected" | "node-refused" | "cycle-abandoned" | "cycle-rejected":
                 self.trouble = f"{event['event']}: {event.get('node') or 'server'}: {_why(event)}"
             case "node-failed" | "superlink-lost":
                 board.say(f"  {event['event']} {event.get('node') or ''} {_why(event)}", style="yellow")

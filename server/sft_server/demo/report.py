@@ -11,7 +11,7 @@ from sft_server.demo.plots import draw_all, label
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult
 from sft_shared.data.pages import data_uri, write_page
 from sft_shared.dialogue import Example
-from sft_shared.evaluation.suite import EvaluationResult
+from sft_shared.evaluation.answering import EvaluationResult
 
 MAX_GAINED, MAX_LOST = 4, 3
 
@@ -35,7 +35,6 @@ def write_report(result: DemoResult, *, flips: Sequence[Flip], folder: Path) -> 
     write_page(
         path,
         Path(__file__).with_name("report.html.j2"),
-        filters={"percent": percent, "points": points, "size": size, "duration": duration},
         result=result,
         figures=figures,
         flips=flips,
@@ -72,27 +71,6 @@ def find_flips(
             )
             (gained if flip.gained else lost).append(flip)
     return [*gained[:MAX_GAINED], *lost[:MAX_LOST]]
-
-
-def percent(share: float, decimals: int = 1) -> str:
-    """A share as a percentage, with a thin space before the sign."""
-    return f"{100 * share:.{decimals}f}\u202f%"
-
-
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{100 * difference:+.1f}".replace("-", "\u2212")
-
-
-def size(num_bytes: float) -> str:
-    """Bytes in decimal megabytes, or kilobytes below one tenth of those."""
-    return f"{num_bytes / 1e6:.2f}\u202fMB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:.1f}\u202fkB"
-
-
-def duration(seconds: float) -> str:
-    """Minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}\u202fmin {rest:02d}\u202fs" if minutes else f"{rest}\u202fs"
 
 
 def _in_order(result: DemoResult) -> list[str]:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from sft_shared.config import Settings
+from sft_shared.evaluation.answering import EvaluationResult
 from sft_shared.evaluation.compare import paired_bootstrap
-from sft_shared.evaluation.suite import EvaluationResult
 
 Interval = tuple[float, float]
 

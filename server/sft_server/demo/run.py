@@ -22,7 +22,7 @@ from sft_server.layout import Layout as ServerLayout
 from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
-from sft_shared.evaluation.suite import EvaluationResult
+from sft_shared.evaluation.answering import EvaluationResult
 from sft_shared.files import write_atomic
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe

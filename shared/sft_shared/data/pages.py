@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sft_shared.data.page_numbers import duration, percent, points, size
 from sft_shared.data.pictures import ACCENT
 from sft_shared.files import write_atomic
 
+FILTERS = {"percent": percent, "points": points, "size": size, "duration": duration}
+"""What every template can show numbers with."""
 
-def write_page(path: Path, template: Path, *, filters: dict[str, Callable[..., str]], **values: Any) -> None:
-    """Write ``template`` filled with ``values``, every one escaped; ``accent`` is our colour."""
+
+def write_page(path: Path, template: Path, *, private: bool = False, **values: Any) -> None:
+    """Write ``template`` filled with ``values``, every one escaped. A ``private`` page is its owner's alone.
+
+    ``{{ house_style | safe }}`` is the look that all our pages share.
+    """
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=True,
@@ -22,9 +28,10 @@ def write_page(path: Path, template: Path, *, filters: dict[str, Callable[..., s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(filters)
-    page = environment.get_template(template.name).render(accent=ACCENT, **values)
-    write_atomic(path, page.encode("utf-8", "replace"))
+    environment.filters.update(FILTERS)
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8").replace("ACCENT", ACCENT)
+    page = environment.get_template(template.name).render(house_style=style, **values)
+    write_atomic(path, page.encode("utf-8", "replace"), private=private)
 
 
 def data_uri(picture: Path) -> str:

@@ -1,4 +1,4 @@
-"""How sure a share is, and whether one model beats another on the same questions."""
+"""How sure a share is, and by how much one model beats another on the same examples."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
+
+MAX_DISTINCT = 64
+"""Up to so many different differences are drawn by their counts; of more, the examples themselves."""
+CHUNK = 1 << 22  # numbers drawn at a time
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """``ours - theirs`` as shares in [-1, 1], its confidence interval, and the questions that decided it."""
+    """Mean of ``ours - theirs``, its confidence interval, and the examples that decided it."""
 
     difference: float
     low: float
     high: float
-    num_won: int  # right by ours only
-    num_lost: int  # right by theirs only
+    num_won: int  # ours is larger
+    num_lost: int  # theirs is larger
 
 
 def wilson_interval(num_right: int, *, num_total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -41,29 +46,54 @@ def wilson_interval(num_right: int, *, num_total: int, confidence: float = 0.95)
 
 
 def paired_bootstrap(
-    ours: Sequence[bool],
-    theirs: Sequence[bool],
+    ours: Sequence[float],
+    theirs: Sequence[float],
     *,
     seed: int,
     num_resamples: int = 10_000,
     confidence: float = 0.95,
 ) -> PairedDifference:
-    """Percentile interval of the difference in accuracy over the same questions in the same order.
+    """Percentile interval of the mean difference over the same examples in the same order.
 
-    Whole questions are resampled, so what is hard for both models cancels. A question can only be won,
-    lost or tied: drawing their counts from a multinomial is the same as drawing the questions.
-    Raises ValueError if the two do not cover the same, non-zero number of questions.
+    Values are any finite numbers; right and wrong are 1 and 0. Whole examples are resampled, so what is hard
+    for both models cancels. Where few different differences occur, as among right and wrong, their counts
+    come from a multinomial, which is the same as drawing the examples. If no example changed, the interval
+    has no width: the examples say nothing of how sure that is.
+
+    Raises ValueError if the two do not cover the same, non-zero number of examples, or for NaN and infinity.
+
+    >>> found = paired_bootstrap([1, 1, 0, 1], [0, 1, 0, 0], seed=0)
+    >>> found.difference, found.num_won, found.num_lost
+    (0.5, 2, 0)
     """
     if len(ours) != len(theirs) or not ours:
-        raise ValueError(f"paired questions are needed, found {len(ours)} and {len(theirs)}")
-    total = len(ours)
-    won = sum(mine and not other for mine, other in zip(ours, theirs, strict=True))
-    lost = sum(other and not mine for mine, other in zip(ours, theirs, strict=True))
-    chances = np.array([won, lost, total - won - lost]) / total
-    draws = np.random.default_rng(seed).multinomial(total, chances, size=num_resamples)
-    differences = (draws[:, 0] - draws[:, 1]) / total
+        raise ValueError(f"paired examples are needed, found {len(ours)} and {len(theirs)}")
+    differences = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
+    if not np.isfinite(differences).all():
+        raise ValueError("a value is NaN or infinite; leave such examples out of both")
+    means = _resampled_means(differences, num_resamples=num_resamples, rng=np.random.default_rng(seed))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return PairedDifference(
-        difference=(won - lost) / total, low=float(low), high=float(high), num_won=won, num_lost=lost
+        difference=float(differences.mean()),
+        low=float(low),
+        high=float(high),
+        num_won=int((differences > 0).sum()),
+        num_lost=int((differences < 0).sum()),
+    )
+
+
+def _resampled_means(
+    differences: NDArray[np.float64], *, num_resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    total = len(differences)
+    distinct, counts = np.unique(differences, return_counts=True)
+    if len(distinct) <= MAX_DISTINCT:
+        draws = rng.multinomial(total, counts / total, size=num_resamples)
+        means: NDArray[np.float64] = draws @ distinct / total
+        return means
+    rows = max(1, CHUNK // total)
+    sizes = [min(rows, num_resamples - done) for done in range(0, num_resamples, rows)]
+    return np.concatenate(
+        [differences[rng.integers(0, total, size=(size, total))].mean(axis=1) for size in sizes]
     )

@@ -10,10 +10,11 @@ import torch
 
 from sft_shared.data.chat import DataSettings, answer_text
 from sft_shared.data.stages import StageSettings, views
-from sft_shared.dialogue import Example, ExpectedCall
+from sft_shared.dialogue import Example
 from sft_shared.errors import DataError
+from sft_shared.evaluation.answering import EvaluationSettings, answers
 from sft_shared.evaluation.compare import wilson_interval
-from sft_shared.evaluation.suite import EvaluationSettings, answers
+from sft_shared.evaluation.metrics.calls import expected_of
 from sft_shared.evaluation.tools import score_calls
 from sft_shared.models.load import Base
 from sft_shared.models.tuning import TuningSettings
@@ -75,11 +76,7 @@ def _right_selection(view: Example, text: str) -> bool:
 
 
 def _right_calls(view: Example, text: str) -> bool:
-    expected = view.expected_calls or tuple(
-        ExpectedCall(name=call.name, arguments={key: [value] for key, value in call.arguments.items()})
-        for call in view.answer.tool_calls
-    )
-    return score_calls(text, expected=expected, tools=view.tools).match
+    return score_calls(text, expected=expected_of(view), tools=view.tools).match
 
 
 def _right_words(view: Example, text: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
@@ -92,6 +94,40 @@ def load_adapter(folder: Path) -> AdapterState:
             f"{folder / WEIGHTS}: {error.strerror}. Give a folder that holds a saved adapter."
         ) from None
     return from_bytes(data)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a saved adapter was made with."""
+
+    tuning: TuningSettings
+    model: str  # the base's name where it was made
+    base_fingerprint: str
+
+
+def read_origin(folder: Path) -> Origin:
+    """Read what ``save_adapter`` noted beside the weights. Raises ModelError if it is missing or damaged."""
+    path = folder / SETTINGS
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        tuning = _TUNING.validate_python(facts["tuning"])
+        return Origin(tuning, str(facts["model"]), str(facts["base_fingerprint"]))
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}. Give a folder that `sft-client train` wrote.") from None
+    except (ValueError, KeyError, TypeError, ValidationError):
+        raise ModelError(f"{path}: damaged, or of another version. Train again.") from None
+
+
+def require_base(folder: Path, origin: Origin, base: Base) -> None:
+    """Raises ModelError if the adapter in ``folder`` was made for another base."""
+    if base.fingerprint != origin.base_fingerprint:
+        raise ModelError(
+            f"{folder}: the adapter was made for a base with fingerprint {origin.base_fingerprint}, "
+            f"{base.name!r} has {base.fingerprint}. Give the right one with --model."
+        )
+
+
+_TUNING: TypeAdapter[TuningSettings] = TypeAdapter(TuningSettings)
 
 
 def _json(values: Mapping[str, object]) -> bytes:

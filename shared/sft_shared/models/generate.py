@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from sft_shared.models.constrain import Matchers, grammars_of, require_grammar
 from sft_shared.models.load import Base
 from sft_shared.models.packed import attention, fused, packed, require_packable
 
 MAX_LIVE_SHARE = 0.85  # finished rows are dropped from the cache once fewer than this share is left
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote, without special tokens.
+
+    ``num_tokens`` counts what was generated but the end token; ``cut`` says that none came in time.
+    """
+
+    text: str
+    num_tokens: int
+    cut: bool
 
 
 def generate(
@@ -23,22 +37,56 @@ def generate(
     batch_size: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Return the most likely continuation of each prompt, up to its end token, as text without specials.
+    """The texts of `continuations`; ``on_batch`` is told how many prompts are done."""
+    done = 0
+
+    def count(batch: Mapping[int, Continuation]) -> None:
+        nonlocal done
+        done += len(batch)
+        if on_batch is not None:
+            on_batch(done)
+
+    written = continuations(
+        base, prompts, prefix=prefix, max_new_tokens=max_new_tokens, batch_size=batch_size, on_batch=count
+    )
+    return [each.text for each in written]
+
+
+def continuations(
+    base: Base,
+    prompts: Sequence[Sequence[int]],
+    *,
+    prefix: torch.Tensor | None = None,
+    max_new_tokens: int,
+    batch_size: int,
+    schemas: Sequence[str | None] | None = None,
+    on_batch: Callable[[Mapping[int, Continuation]], None] | None = None,
+    on_step: Callable[[], None] | None = None,
+) -> list[Continuation]:
+    """Return the most likely continuation of each prompt, up to its end token.
 
     What is attached to ``base`` takes part; ``prefix`` is `Tuned.prefix`. Prompts of like length share a
-    batch, are read without padding, and leave it when finished. ``on_batch`` is told how many prompts are
-    done. Raises ModelError if the model's attention is one that this cannot compute.
+    batch, are read without padding, and leave it when finished. ``schemas[i]`` is the JSON Schema that
+    answer ``i`` is held to, None for a free one. ``on_batch`` is given the finished ones by their place
+    among the prompts; ``on_step`` is called each time all rows of a batch have one token more.
+    Raises ModelError if the model's attention is one that this cannot compute, DataError for a schema
+    that cannot be held to.
     """
     if not prompts:
         return []
     causal_lm = base.model
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     ends = end_token_ids(base)
-    texts = [""] * len(prompts)
     require_packable(base)
+    for schema in dict.fromkeys(schemas or ()):
+        if schema is not None:
+            require_grammar(schema)  # what cannot be held to is told before the first answer
+    written: dict[int, Continuation] = {}
     with torch.no_grad(), _evaluating(causal_lm):
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
+            held = [None if schemas is None else schemas[index] for index in batch]
+            matchers = grammars_of(base, ends=ends).matchers(held) if any(held) else None
             answers = _generate_batch(
                 causal_lm,
                 [prompts[index] for index in batch],
@@ -46,12 +94,21 @@ def generate(
                 ends=ends,
                 max_new_tokens=max_new_tokens,
                 device=base.device,
+                matchers=matchers,
+                on_step=on_step,
             )
-            for index, answer in zip(batch, answers, strict=True):
-                texts[index] = base.tokenizer.decode(answer, skip_special_tokens=True)
+            finished = {
+                index: Continuation(
+                    text=base.tokenizer.decode(tokens, skip_special_tokens=True),
+                    num_tokens=len(tokens),
+                    cut=not ended,
+                )
+                for index, (tokens, ended) in zip(batch, answers, strict=True)
+            }
+            written.update(finished)
             if on_batch is not None:
-                on_batch(start + len(batch))
-    return texts
+                on_batch(finished)
+    return [written[index] for index in range(len(prompts))]
 
 
 def end_token_ids(base: Base) -> frozenset[int]:
@@ -92,8 +149,13 @@ def _generate_batch(
     ends: frozenset[int],
     max_new_tokens: int,
     device: torch.device,
-) -> list[list[int]]:
-    """Read the prompts packed, without padding; then add a token to all unfinished rows at a time."""
+    matchers: Matchers | None,
+    on_step: Callable[[], None] | None,
+) -> list[tuple[list[int], bool]]:
+    """Read the prompts packed, without padding; then add a token to all unfinished rows at a time.
+
+    Returns each answer's tokens and whether its end token came.
+    """
     from transformers import DynamicCache
 
     from sft_shared.models.decoding import IMPLEMENTATION, decode_attention, decoding_cache
@@ -121,23 +183,35 @@ def _generate_batch(
     columns = network.offset + prefix + max(lengths)
     places = torch.tensor([network.offset + len(prompt) for prompt in prompts], device=device)
     answers: list[list[int]] = [[] for _ in prompts]
+    ended = [False] * len(prompts)
     rows = list(range(len(prompts)))  # the prompt that each row of the cache continues; -1: finished
-    chosen = network.logits(hidden[last]).argmax(-1)
+
+    def choose(logits: torch.Tensor) -> torch.Tensor:
+        return logits.argmax(-1) if matchers is None else matchers.choose(logits, rows)
+
+    chosen = choose(network.logits(hidden[last]))
     del hidden
     with attention(causal_lm, IMPLEMENTATION, decode_attention), fused(causal_lm):
         while True:
-            for row, token in enumerate(chosen.tolist()):
-                if rows[row] < 0:
+            tokens = chosen.tolist()
+            if on_step is not None:
+                on_step()
+            for row, token in enumerate(tokens):
+                answer = rows[row]
+                if answer < 0:
                     continue
                 if token in ends:
+                    ended[answer] = True
+                    rows[row] = -1
+                elif matchers is not None and answer in matchers.stuck:
                     rows[row] = -1
                 else:
-                    answers[rows[row]].append(token)
-                    if len(answers[rows[row]]) == max_new_tokens:
+                    answers[answer].append(token)
+                    if len(answers[answer]) == max_new_tokens:
                         rows[row] = -1
             live = [row for row, prompt in enumerate(rows) if prompt >= 0]
             if not live:
-                return answers
+                return list(zip(answers, ended, strict=True))
             if len(live) <= MAX_LIVE_SHARE * len(rows):
                 keep = torch.tensor(live, device=device)
                 cache.batch_select_indices(keep)
@@ -151,5 +225,5 @@ def _generate_batch(
                 use_cache=True,
                 column_bias=bias[:, :columns],
             ).last_hidden_state
-            chosen = network.logits(hidden[:, 0]).argmax(-1)
+            chosen = choose(network.logits(hidden[:, 0]))
             places = places + 1

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from sft_shared.errors import ModelError
-from sft_shared.models.adapters import SETTINGS, load_adapter
+from sft_shared.models.adapters import load_adapter, read_origin, require_base
 from sft_shared.models.load import Base, ModelSettings, load_base
 from sft_shared.models.quiet import quiet_transformers
 from sft_shared.models.tuned import AdapterState
-from sft_shared.models.tuning import TuningSettings
-
-_TUNING: TypeAdapter[TuningSettings] = TypeAdapter(TuningSettings)
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,10 @@ def merge_adapter(folder: Path, *, out: Path, model: str | None = None) -> Merge
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"{out}: is there already. Give a new folder for the merged model.")
-    tuning, name, fingerprint = _read_settings(folder)
-    base = load_base(ModelSettings(name=model or name, dtype="fp32", device="cpu"))
-    if base.fingerprint != fingerprint:
-        raise ModelError(
-            f"{folder}: the adapter was made for a base with fingerprint {fingerprint}, {base.name!r} has "
-            f"{base.fingerprint}. Give the right one with --model."
-        )
+    made = read_origin(folder)
+    base = load_base(ModelSettings(name=model or made.model, dtype="fp32", device="cpu"))
+    require_base(folder, made, base)
+    tuning = made.tuning
     weights = tuning.merged(base, load_adapter(folder))
     save_merged(base, weights, out)
     return Merged(tuning.kind, base.name, sum(weight.numel() for weight in weights.values()))
@@ -70,14 +62,3 @@ def save_merged(base: Base, weights: AdapterState, out: Path) -> None:
     with quiet_transformers():
         empty.save_pretrained(out)
         base.tokenizer.save_pretrained(out)
-
-
-def _read_settings(folder: Path) -> tuple[TuningSettings, str, str]:
-    path = folder / SETTINGS
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return _TUNING.validate_python(facts["tuning"]), str(facts["model"]), str(facts["base_fingerprint"])
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}. Give a folder that `sft-client train` wrote.") from None
-    except (ValueError, KeyError, TypeError, ValidationError):
-        raise ModelError(f"{path}: damaged, or of another version. Train again.") from None

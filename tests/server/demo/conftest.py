@@ -19,7 +19,7 @@ from sft_server.demo.result import (
     score_of,
 )
 from sft_shared.dialogue import Example, ExpectedCall, Message, Provenance, Tool, ToolCall
-from sft_shared.evaluation.suite import EvaluationResult, judge
+from sft_shared.evaluation.answering import EvaluationResult, judge
 
 CLIENTS = {"edge-1": ("simple_python",), "edge-2": ("multiple",), "edge-3": ("live_simple",)}
 NUM_HELD_OUT = 60

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sft_server.demo.report import duration, find_flips, percent, points, size, write_report
+from sft_server.demo.report import find_flips, write_report
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult, compare
+from sft_shared.data.page_numbers import percent
 from sft_shared.dialogue import Example
-from sft_shared.evaluation.suite import EvaluationResult
+from sft_shared.evaluation.answering import EvaluationResult
 
 
 class Links(HTMLParser):
@@ -121,14 +122,3 @@ def test_only_the_same_questions_are_compared(results: dict[str, EvaluationResul
     fewer = EvaluationResult(**{**vars(ours), "predictions": ours.predictions[:-1]})
     with pytest.raises(ValueError, match="other questions"):
         compare(ours, fewer, against="local")
-
-
-def test_numbers_are_written_for_people() -> None:
-    """Percent with one decimal, points with a sign, megabytes, minutes."""
-    assert percent(0.3456) == "34.6\u202f%"
-    assert points(-0.021) == "\u22122.1"
-    assert points(0.3) == "+30.0"
-    assert size(4_851_234) == "4.85\u202fMB"
-    assert size(2048) == "2.0\u202fkB"
-    assert duration(655.2) == "10\u202fmin 55\u202fs"
-    assert duration(59) == "59\u202fs"

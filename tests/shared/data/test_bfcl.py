@@ -11,7 +11,7 @@ from sft_shared.data import bfcl
 from sft_shared.data.bfcl import read_bfcl, to_example, to_json_schema
 from sft_shared.data.chat import answer_text
 from sft_shared.errors import DataError
-from sft_shared.evaluation.suite import judge
+from sft_shared.evaluation.answering import judge
 
 TRIANGLE = {
     "id": "simple_python_0",

@@ -8,17 +8,29 @@ import pytest
 from jinja2 import UndefinedError
 
 from sft_shared.data.pages import data_uri, write_page
+from sft_shared.data.pictures import ACCENT
 
 
 def test_a_value_is_text_and_never_html(tmp_path: Path) -> None:
     """A name that looks like a script does nothing, unless the template itself asks for it."""
     template = tmp_path / "page.j2"
-    template.write_text("<b>{{ name | loud }}</b>{{ more | safe }}", encoding="utf-8")
+    template.write_text("<b>{{ name }}</b>{{ more | safe }}{{ 0.5 | percent }}", encoding="utf-8")
     page = tmp_path / "page.html"
-    write_page(page, template, filters={"loud": str.upper}, name="<i>包</i>", more="<i>x</i>")
-    assert page.read_text(encoding="utf-8") == "<b>&lt;I&gt;包&lt;/I&gt;</b><i>x</i>"
+    write_page(page, template, name="<i>包</i>", more="<i>x</i>")
+    assert page.read_text(encoding="utf-8") == "<b>&lt;i&gt;包&lt;/i&gt;</b><i>x</i>50.0\u202f%"
     with pytest.raises(UndefinedError):
-        write_page(page, template, filters={"loud": str.upper}, name="")
+        write_page(page, template, name="")
+
+
+def test_all_pages_share_one_look(tmp_path: Path) -> None:
+    """The style sheet is inside, in our colour, and asks for nothing from outside."""
+    template = tmp_path / "page.j2"
+    template.write_text("{{ house_style | safe }}", encoding="utf-8")
+    write_page(tmp_path / "page.html", template)
+    style = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"--accent: {ACCENT};" in style
+    assert "url(" not in style
+    assert "@import" not in style
 
 
 def test_a_picture_is_held_by_its_address(tmp_path: Path) -> None:

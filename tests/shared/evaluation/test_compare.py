@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sft_shared.evaluation import compare
-from sft_shared.evaluation.compare import paired_bootstrap, wilson_interval
+from sft_shared.evaluation.compare import MAX_DISTINCT, paired_bootstrap, wilson_interval
 
 answers = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
 
@@ -64,6 +64,60 @@ def test_the_multinomial_draw_is_the_bootstrap_over_questions() -> None:
     assert result.high == pytest.approx(high, abs=0.01)
 
 
+def test_many_different_values_are_drawn_as_examples() -> None:
+    """Above MAX_DISTINCT differences: against the slow reference, and in several chunks."""
+    rng = np.random.default_rng(5)
+    ours, theirs = rng.normal(0.5, 0.2, 90), rng.normal(0.4, 0.2, 90)
+    assert len(set(ours - theirs)) > MAX_DISTINCT
+    result = paired_bootstrap(ours.tolist(), theirs.tolist(), seed=1, num_resamples=50_000)
+    delta = ours - theirs
+    draws = [delta[[rng.integers(90) for _ in range(90)]].mean() for _ in range(4_000)]
+    assert result.difference == pytest.approx(delta.mean())
+    assert (result.low, result.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.006)
+    assert result.num_won == (delta > 0).sum()
+    assert result.num_lost == (delta < 0).sum()
+
+
+def test_both_ways_of_drawing_agree() -> None:
+    """Values just equal and just not equal give the same interval: one function, one distribution."""
+    rng = np.random.default_rng(6)
+    ours = rng.choice([0.0, 0.5, 1.0], 150)
+    theirs = rng.choice([0.0, 0.5], 150)
+    few = paired_bootstrap(ours.tolist(), theirs.tolist(), seed=1)
+    many = paired_bootstrap((ours + rng.normal(0, 1e-9, 150)).tolist(), theirs.tolist(), seed=2)
+    assert (few.low, few.high) == pytest.approx((many.low, many.high), abs=0.01)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_95_percent_interval_covers_the_truth_in_about_95_percent(binary: bool) -> None:
+    """300 seeded experiments of 150 examples, correlated as two models on the same questions are."""
+    covered = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        hardness = rng.random(150)
+        noise = rng.normal(0, 0.25, (2, 150))
+        if binary:
+            # P(hardness + noise < level) at 0.6 and 0.45, by a long simulation below
+            ours, theirs = hardness + noise[0] < 0.6, hardness + noise[1] < 0.45
+            truth = TRUE_DIFFERENCE
+        else:
+            ours, theirs = hardness + noise[0] + 0.05, hardness + noise[1] ** 2
+            truth = 0.05 - 0.25**2
+        found = paired_bootstrap(
+            [float(value) for value in ours], [float(value) for value in theirs], seed=seed, num_resamples=600
+        )
+        covered += found.low <= truth <= found.high
+    assert 0.90 * 300 <= covered <= 0.99 * 300
+
+
+def _level(bar: float) -> float:
+    rng = np.random.default_rng(99)
+    return float((rng.random(2_000_000) + rng.normal(0, 0.25, 2_000_000) < bar).mean())
+
+
+TRUE_DIFFERENCE = _level(0.6) - _level(0.45)
+
+
 def test_unpaired_or_empty_input_is_refused() -> None:
     """A silent zip of unequal lists would compare different questions."""
     with pytest.raises(ValueError, match="paired"):
@@ -72,3 +126,5 @@ def test_unpaired_or_empty_input_is_refused() -> None:
         paired_bootstrap([], [], seed=0)
     with pytest.raises(ValueError, match="right <= total"):
         wilson_interval(3, num_total=2)
+    with pytest.raises(ValueError, match="NaN"):
+        paired_bootstrap([1.0, float("nan")], [1.0, 0.0], seed=0)

@@ -12,8 +12,8 @@ from sft_shared.data.stages import StageSettings, views
 from sft_shared.dialogue import Example
 from sft_shared.errors import DataError
 from sft_shared.evaluation import stages
+from sft_shared.evaluation.answering import EvaluationSettings
 from sft_shared.evaluation.stages import StageScore, measure_stage
-from sft_shared.evaluation.suite import EvaluationSettings
 from sft_shared.models.load import Base
 from sft_shared.models.lora import LoraSettings
 from sft_shared.models.tuned import AdapterState

@@ -60,8 +60,10 @@ class ComplianceFile(Settings):
 
     ``affirmations`` hold a word of denial and deny nothing: not only, who does not know.
     Patterns are written in simplified characters; texts in traditional ones are read as such.
+    ``words_of`` is another such file, whose denials, affirmations and refutations count here too.
     """
 
+    words_of: LocalPath | None = None
     denials: Patterns = ()
     affirmations: Patterns = ()
     refutations: Patterns = ()
@@ -74,42 +76,62 @@ class ComplianceFile(Settings):
 
     @cached_property
     def _denials(self) -> re.Pattern[str]:
-        return _joined(self.denials)
+        return _joined((*self.denials, *self._lent.denials) if self._lent else self.denials)
 
     @cached_property
     def _affirmations(self) -> re.Pattern[str]:
-        return _joined(self.affirmations)
+        return _joined((*self.affirmations, *self._lent.affirmations) if self._lent else self.affirmations)
 
     @cached_property
     def _refutations(self) -> re.Pattern[str]:
-        return _joined(self.refutations)
+        return _joined((*self.refutations, *self._lent.refutations) if self._lent else self.refutations)
+
+    @cached_property
+    def _lent(self) -> ComplianceFile | None:
+        return None if self.words_of is None else load_yaml(self.words_of, ComplianceFile)
 
     def breaks(self, text: str, rule: Rule) -> bool:
         """Whether ``text`` breaks a rule."""
-        text = simplified(text)
-        if rule.requires:
-            asked = any(_search(rule.any, sentence) for sentence in sentences(text))
-            return asked and not _search(rule.requires, text)
-        return any(self._sentence_breaks(sentence, rule) for sentence in sentences(text))
+        return next(self.hits(text, rule), None) is not None
 
-    def _sentence_breaks(self, sentence: str, rule: Rule) -> bool:
-        if rule.also and not _search(rule.also, sentence):
-            return False
-        if _search(rule.unless, sentence):
-            return False
-        if rule.deniable and self.refutations and self._refutations.search(sentence):
-            return False
-        for pattern in rule.any:
-            for start in _starts(pattern, sentence):
-                if not (rule.deniable and self._is_denied(sentence, start)):
-                    return True
+    def hits(self, text: str, rule: Rule) -> Iterator[tuple[int, int]]:
+        """(start, end) of what in ``text`` breaks a rule, in the order of sentences, then of patterns."""
+        text = simplified(text)
+        if rule.requires and _search(rule.requires, text):
+            return
+        for begin, sentence in _placed_sentences(text):
+            for start, end in self._sentence_hits(sentence, rule):
+                yield begin + start, begin + end
+
+    def excuses(self, text: str, start: int) -> bool:
+        """Whether what begins at ``start`` is denied before, in its clause, or refuted in its sentence."""
+        for begin, sentence in _placed_sentences(simplified(text)):
+            if begin <= start < begin + len(sentence):
+                return self._is_refuted(sentence) or self._is_denied(sentence, start - begin)
         return False
 
+    def _sentence_hits(self, sentence: str, rule: Rule) -> Iterator[tuple[int, int]]:
+        excusable = rule.deniable and not rule.requires
+        if not rule.requires:
+            if rule.also and not _search(rule.also, sentence):
+                return
+            if _search(rule.unless, sentence) or (excusable and self._is_refuted(sentence)):
+                return
+        for pattern in rule.any:
+            for start, end in _places(pattern, sentence):
+                if not (excusable and self._is_denied(sentence, start)):
+                    yield start, end
+
+    def _is_refuted(self, sentence: str) -> bool:
+        if not self.refutations and self._lent is None:
+            return False
+        return self._refutations.search(sentence) is not None
+
     def _is_denied(self, sentence: str, start: int) -> bool:
-        if not self.denials:
+        if not self.denials and self._lent is None:
             return False
         before = _CLAUSE_END.split(sentence[:start])[-1]
-        if self.affirmations:
+        if self.affirmations or self._lent is not None:
             before = self._affirmations.sub(" ", before)
         return self._denials.search(before[-MAX_REACH:]) is not None
 
@@ -171,21 +193,28 @@ def sentences(text: str) -> list[str]:
     >>> sentences("收益 3.5%。保本吗？Not so. Yes")
     ['收益 3.5%。', '保本吗？', 'Not so.', ' Yes']
     """
-    return [each for each in _SENTENCE.findall(text) if each.strip()]
+    return [sentence for _, sentence in _placed_sentences(text)]
+
+
+def _placed_sentences(text: str) -> list[tuple[int, str]]:
+    return [(found.start(), found[0]) for found in _SENTENCE.finditer(text) if found[0].strip()]
 
 
 def _search(patterns: tuple[str, ...], text: str) -> bool:
     return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
 
 
-def _starts(pattern: str, text: str) -> Iterator[int]:
-    """Where matches begin; one that reaches into the next clause does not hide those that begin there."""
+def _places(pattern: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where matches stand; one that reaches into the next clause does not hide those that begin there."""
     compiled, start = re.compile(pattern, re.IGNORECASE), 0
     while match := compiled.search(text, start):
-        yield match.start()
+        yield match.span()
         clause_end = _CLAUSE_END.search(text, match.start() + 1)
         start = max(min(match.end(), clause_end.end() if clause_end else len(text)), match.start() + 1)
 
 
 def _joined(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Any of the patterns; of none, a pattern that is found nowhere."""
+    if not patterns:
+        return re.compile(r"(?!)")
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)

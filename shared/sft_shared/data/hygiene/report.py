@@ -23,7 +23,6 @@ def write_profile(found: Profile, *, title: str, folder: Path) -> list[Path]:
     write_page(
         paths[2],
         Path(__file__).with_name("profile.html.j2"),
-        filters={"percent": lambda share: f"{100 * share:.1f}\u202f%"},
         found=found,
         title=title,
         picture=data_uri(paths[1]),

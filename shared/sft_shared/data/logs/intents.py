@@ -108,15 +108,15 @@ class IntentSettings(Settings):
         return next((at for at, rule in enumerate(self.rules) if rule.matches(text, folded=folded)), None)
 
 
-def read_confirmed(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (text, intent) of a JSONL or CSV file. Raises DataError with ``file:line``."""
+def read_confirmed(path: Path, *, field: str = "intent") -> Iterator[tuple[str, str]]:
+    """Yield (text, what ``field`` says) of a JSONL or CSV file. Raises DataError with ``file:line``."""
     for row in read_records(path):
         if isinstance(row, Rejected):
             raise DataError(f"{row.where}: {row.detail}")
-        said, intent = row.value.get("text"), row.value.get("intent")
-        if not isinstance(said, str) or not isinstance(intent, str) or not said.strip() or not intent.strip():
-            raise DataError(f"{row.where}: needs text and intent, both not empty. Mend the line.")
-        yield said, intent.strip()
+        said, label = row.value.get("text"), row.value.get(field)
+        if not isinstance(said, str) or not isinstance(label, str) or not said.strip() or not label.strip():
+            raise DataError(f"{row.where}: needs text and {field}, both not empty. Mend the line.")
+        yield said, label.strip()
 
 
 def train(
@@ -126,12 +126,28 @@ def train(
 
     The same texts always give the same function. Raises DataError for too few texts.
     """
-    counts = Counter(intent for _, intent in confirmed)
-    rare = sorted(intent for intent, count in counts.items() if count < MIN_TEXTS)
+    chances = train_chances(confirmed, path, labels="intents")
+
+    def classify(texts: Sequence[str]) -> list[tuple[str, float]]:
+        best = (max(row.items(), key=lambda item: item[1]) for row in chances(texts))
+        return [(name, round(chance, 3)) for name, chance in best]
+
+    return classify
+
+
+def train_chances(
+    confirmed: Sequence[tuple[str, str]], path: Path, *, labels: str
+) -> Callable[[Sequence[str]], list[dict[str, float]]]:
+    """Return a function that gives the probability of every label of each text, labels sorted.
+
+    ``labels`` says what they are, in the plural. Raises DataError for too few texts.
+    """
+    counts = Counter(label for _, label in confirmed)
+    rare = [label for label, count in counts.items() if count < MIN_TEXTS]
     if len(counts) < MIN_INTENTS or rare:
-        found = ", ".join(f"{intent} ({count})" for intent, count in sorted(counts.items())) or "none"
+        found = ", ".join(f"{label} ({count})" for label, count in sorted(counts.items())) or "none"
         raise DataError(
-            f"{path}: too few confirmed texts: {found}. Give at least {MIN_INTENTS} intents, each with at "
+            f"{path}: too few confirmed texts: {found}. Give at least {MIN_INTENTS} {labels}, each with at "
             f"least {MIN_TEXTS} texts."
         )
     from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second to import
@@ -141,15 +157,14 @@ def train(
         analyzer="char_wb", ngram_range=NGRAMS, preprocessor=_prepare, sublinear_tf=True
     )
     model = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced", random_state=0)
-    model.fit(vectorizer.fit_transform([text for text, _ in confirmed]), [intent for _, intent in confirmed])
+    model.fit(vectorizer.fit_transform([text for text, _ in confirmed]), [label for _, label in confirmed])
     names = [str(name) for name in model.classes_]
 
-    def classify(texts: Sequence[str]) -> list[tuple[str, float]]:
-        chances = model.predict_proba(vectorizer.transform(texts))
-        best = chances.argmax(axis=1)
-        return [(names[place], round(float(row[place]), 3)) for place, row in zip(best, chances, strict=True)]
+    def chances(texts: Sequence[str]) -> list[dict[str, float]]:
+        rows = model.predict_proba(vectorizer.transform(texts))
+        return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
-    return classify
+    return chances
 
 
 def _prepare(text: str) -> str:

@@ -105,6 +105,8 @@ def _run_stage(stage: Stage, work: Work, workers: Workers, report: Report) -> No
         made = [SectionFile(work.part(number)) for number in tasks]
         total = sum(part.place(section)[1] for part in made for section in (EXAMPLES, NEGATIVES))
     report.stage(LABELS[stage], total_bytes=total)
+    if stage in ("twins", "last_twins"):
+        workers.end()  # fingerprints need the memory that texts and dictionaries took
     workers.run(stage, tasks, progress=report.advance)
 
 
@@ -133,7 +135,7 @@ def put_in_place(work: Work, out: Path) -> dict[str, Any]:
     refused = tempfile.TemporaryFile(dir=work.folder)  # noqa: SIM115 (read once the examples are written)
     contents: dict[str, Iterable[bytes]] = {
         "examples.jsonl": _without_twins(parts, twins, refused, twin_counts, work.settings.name_key()),
-        "negatives.jsonl": (line for part in parts for line in part.lines(NEGATIVES)),
+        "negatives.jsonl": (block for part in parts for block in part.blocks(NEGATIVES)),
         "rejected.jsonl": chain(_rejected(plan, units, [*made, *parts]), _from_start(refused)),
     }
     outputs = {name: _write(out / f".{name}.new", lines) for name, lines in contents.items()}
@@ -164,9 +166,13 @@ def _without_twins(
     counts: Mapping[str, Counter[str]],
     key: bytes | None,
 ) -> Iterator[bytes]:
-    """The lines of the examples that stay; the others are noted in the file ``refused`` and counted."""
+    """The lines of the examples that stay, some at a time; the others go to ``refused`` and are counted."""
     for number, part in enumerate(parts):
-        for rule, line in zip(twins.data(number), part.lines(EXAMPLES), strict=True):
+        rules = twins.data(number)
+        if not any(rules):
+            yield from part.blocks(EXAMPLES)
+            continue
+        for rule, line in zip(rules, part.lines(EXAMPLES), strict=True):
             if not rule:
                 yield line
                 continue
@@ -190,18 +196,18 @@ def _rejected(plan: Plan, units: Sequence[SectionFile], parts: Sequence[SectionF
             yield rejection(f"{unit.path}:{unit.num_lines_before + number}", rule, reason, FIXES[rule])
     for section in (REFUSED_TURNS, REFUSED_EXAMPLES):
         for part in parts:
-            yield from part.lines(section)
+            yield from part.blocks(section)
 
 
-def _write(path: Path, lines: Iterable[bytes]) -> dict[str, Any]:
+def _write(path: Path, blocks: Iterable[bytes]) -> dict[str, Any]:
     digest, num_bytes, num_lines = hashlib.sha256(), 0, 0
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", BLOCK_BYTES) as file:
         os.fchmod(file.fileno(), 0o600)  # one that a crash left may be open to others
-        for line in lines:
-            file.write(line)
-            digest.update(line)
-            num_bytes += len(line)
-            num_lines += 1
+        for block in blocks:
+            file.write(block)
+            digest.update(block)
+            num_bytes += len(block)
+            num_lines += block.count(b"\n")
         file.flush()
         os.fsync(file.fileno())
     return {"lines": num_lines, "bytes": num_bytes, "sha256": digest.hexdigest()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 WORD = 8  # bytes of a number
+BLOCK_BYTES = 1 << 20
 
 
 def write_sections(path: Path, sections: Iterable[Iterable[bytes]], *, counts: Mapping[str, Any]) -> None:
@@ -70,6 +71,15 @@ class SectionFile:
         with self.path.open("rb") as file:
             file.seek(start)
             return file.read(length)
+
+    def blocks(self, section: int) -> Iterator[bytes]:
+        """A section as it is, a piece at a time."""
+        start, left = self.place(section)
+        with self.path.open("rb", 0) as file:
+            file.seek(start)
+            while left > 0 and (block := file.read(min(left, BLOCK_BYTES))):
+                left -= len(block)
+                yield block
 
     def lines(self, section: int) -> Iterator[bytes]:
         """The lines of a section, with their line breaks."""

@@ -19,7 +19,6 @@ from sft_shared.data.prepare.part import SIGNATURES
 from sft_shared.data.prepare.sections import SectionFile, write_sections
 from sft_shared.data.steps import Dropped
 
-BLOCK_BYTES = 1 << 20
 TWIN_RULES = {**RULES, "duplicate-id": "an earlier example has the same id, by which examples are told apart"}
 _DUPLICATE_ID = len(TWIN_RULES)
 
@@ -55,10 +54,5 @@ def twin_rule(number: int) -> Dropped:
 def _copied(parts: Sequence[Path], path: Path) -> Path:
     with path.open("wb") as target:
         for part in parts:
-            start, left = SectionFile(part).place(SIGNATURES)
-            with part.open("rb") as source:
-                source.seek(start)
-                while left > 0 and (block := source.read(min(left, BLOCK_BYTES))):
-                    target.write(block)
-                    left -= len(block)
+            target.writelines(SectionFile(part).blocks(SIGNATURES))
     return path

@@ -56,9 +56,13 @@ class Workers(AbstractContextManager["Workers"]):
             first = failed[min(failed)]
             raise getattr(errors, first["error"])(first["message"])
 
+    def end(self) -> None:
+        """End all processes, and with them what they hold in memory; the next `run` starts new ones."""
+        while self._processes:
+            self._processes.pop().end()
+
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.end()
+        self.end()
 
 
 class _Process:

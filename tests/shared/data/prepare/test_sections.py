@@ -21,6 +21,8 @@ def test_each_section_comes_back_alone(
     write_sections(path, sections, counts={"a": {"b": 1}})
     file = SectionFile(path)
     assert [list(file.lines(number)) for number in range(len(sections))] == sections
+    blocks = [b"".join(file.blocks(number)) for number in range(len(sections))]
+    assert blocks == [b"".join(lines) for lines in sections]
     assert file.counts() == {"a": {"b": 1}}
 
 

@@ -32,3 +32,15 @@ def test_no_tasks_need_no_process(tmp_path: Path) -> None:
     with Workers(tmp_path, limit=2) as workers:
         workers.run("read", [], progress=lambda _: None)
         assert workers._processes == []
+
+
+def test_after_an_end_new_processes_do_the_work(tmp_path: Path) -> None:
+    """So that what the old ones held in memory is free."""
+    with Workers(tmp_path, limit=1) as workers:
+        for _ in range(2):
+            with pytest.raises(FedsftError, match=r"settings\.json: No such file"):
+                workers.run("read", [0], progress=lambda _: None)
+            (process,) = workers._processes
+            workers.end()
+            assert workers._processes == []
+            assert process._process.returncode is not None

@@ -10,7 +10,7 @@ import torch
 from sft_shared.data.chat import DataSettings, answer_text
 from sft_shared.dialogue import Example, ExpectedCall, Message, Provenance, Tool, ToolCall
 from sft_shared.errors import DataError, ModelError
-from sft_shared.evaluation.suite import EvaluationResult, EvaluationSettings, evaluate, judge
+from sft_shared.evaluation.answering import EvaluationResult, EvaluationSettings, answers, judge
 from sft_shared.models.load import Base, ModelSettings, load_base
 from sft_shared.models.tiny import make_tiny_model
 from sft_shared.models.tuning import LoraSettings
@@ -63,7 +63,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 
 def run(base: Base, examples: list[Example], *, state: object = None, **changes: object) -> EvaluationResult:
     arguments = {"tuning": LORA, "data": DATA, "settings": SETTINGS, **changes}
-    return evaluate(base, state, examples, **arguments)
+    return judge(examples, answers(base, state, examples, **arguments), seconds=0.0)
 
 
 @pytest.mark.parametrize(

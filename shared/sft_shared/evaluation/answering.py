@@ -1,8 +1,7 @@
-"""Measure a model on held-out tool-calling examples: generate, judge, count."""
+"""Let a model answer examples, and judge tool calls: generate, judge, count."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,35 +57,6 @@ class EvaluationResult:
     predictions: tuple[Prediction, ...]
 
 
-def evaluate(
-    base: Base,
-    state: Mapping[str, torch.Tensor] | None,
-    examples: Sequence[Example],
-    *,
-    tuning: TuningSettings,
-    data: DataSettings,
-    settings: EvaluationSettings,
-    shots: Sequence[Example] = (),
-    on_batch: Callable[[int], None] | None = None,
-) -> EvaluationResult:
-    """Let the base with the adapter ``state`` (None: the base alone) answer ``examples``; judge the calls.
-
-    ``shots`` are solved examples put before every question. ``on_batch`` is told how many answers are done.
-    The base is left as it was. Raises DataError without examples or without expected calls, ModelError if
-    the state does not fit ``tuning``.
-    """
-    if not examples:
-        raise DataError("there is nothing to evaluate on. Give at least one held-out example.")
-    unjudgeable = next((example.id for example in examples if not example.expected_calls), None)
-    if unjudgeable is not None:
-        raise DataError(f"example {unjudgeable!r} has no expected_calls to judge an answer by. Add them.")
-    started = time.monotonic()
-    texts = answers(
-        base, state, examples, tuning=tuning, data=data, settings=settings, shots=shots, on_batch=on_batch
-    )
-    return judge(examples, texts, seconds=time.monotonic() - started)
-
-
 def answers(
     base: Base,
     state: Mapping[str, torch.Tensor] | None,
@@ -98,9 +68,13 @@ def answers(
     shots: Sequence[Example] = (),
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """What the base with ``state`` (None: alone) writes for each example. Raises ModelError as `evaluate`."""
+    """What the base with the adapter ``state`` (None: the base alone) writes for each example.
+
+    ``shots`` are solved examples put before every question. ``on_batch`` is told how many answers are done.
+    The base is left as it was. Raises ModelError if the state does not fit ``tuning``.
+    """
     prompts = [render_prompt(example, base.tokenizer, data, shots=shots) for example in examples]
-    with cpu_threads(settings.threads), _with_adapter(base, state, tuning) as prefix:
+    with cpu_threads(settings.threads), answering(base, state, tuning) as prefix:
         return generate(
             base,
             prompts,
@@ -112,18 +86,28 @@ def answers(
 
 
 @contextmanager
-def _with_adapter(
-    base: Base, state: Mapping[str, torch.Tensor] | None, tuning: TuningSettings
+def answering(
+    base: Base, state: Mapping[str, torch.Tensor] | None, tuning: TuningSettings | None
 ) -> Iterator[torch.Tensor | None]:
+    """The base with an adapter on it (None: alone) for the length of a block; gives its learned prefix."""
     if state is None:
         yield None
         return
+    assert tuning is not None
     with attached(base, tuning, state) as tuned:
         yield tuned.prefix
 
 
 def judge(examples: Sequence[Example], texts: Sequence[str], *, seconds: float) -> EvaluationResult:
-    """Score the answer ``texts[i]`` to ``examples[i]``. Raises ValueError if they are not one to one."""
+    """Score the answer ``texts[i]`` to ``examples[i]``, which took ``seconds`` in all.
+
+    Raises DataError without examples or without expected calls, ValueError if they are not one to one.
+    """
+    if not examples:
+        raise DataError("there is nothing to evaluate on. Give at least one held-out example.")
+    unjudgeable = next((example.id for example in examples if not example.expected_calls), None)
+    if unjudgeable is not None:
+        raise DataError(f"example {unjudgeable!r} has no expected_calls to judge an answer by. Add them.")
     predictions = tuple(
         Prediction(
             example_id=example.id,

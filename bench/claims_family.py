@@ -1,0 +1,211 @@
+"""One task family of `bench.claims`: a federation, every client alone, and all data in one place.
+
+Everything is done by the commands that a person would type, in processes of their own: `sft-server simulate`,
+`sft-client train`, `sft-client evaluate`, `sft-client compare`. What a command has finished is kept: a killed
+run goes on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from sft_server.layout import Layout
+from sft_server.store import Store
+from sft_shared.dialogue import Example, write_examples
+from sft_shared.errors import FedsftError
+from sft_shared.files import write_atomic
+
+BASE, FEW_SHOT, FEDERATED, CENTRAL = "base", "base, few-shot", "federated", "central"
+progress = Console(stderr=True, markup=False, highlight=False)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Who has what, what measures it, and how it is trained.
+
+    ``steps`` are those of one client in one cycle. Central training takes as many steps a cycle as all
+    clients together, a client alone as many as it takes in the federation: all see as many examples.
+    """
+
+    name: str
+    clients: Mapping[str, Sequence[Example]]
+    held_out: Sequence[Example]
+    few_shot: Sequence[Example]  # the same questions with solved ones before them
+    metrics: Sequence[Mapping[str, Any]]
+    main_metric: str
+    recipe: Mapping[str, Any]
+    num_cycles: int
+
+    @property
+    def steps(self) -> int:
+        """Of one client in one cycle."""
+        return int(self.recipe["training"]["steps"])
+
+
+class FamilyRun:
+    """The family's files and commands in one folder."""
+
+    def __init__(self, family: Family, folder: Path) -> None:
+        self.family, self.folder = family, folder
+        self.recipe = folder / "recipe.yaml"
+        self.suite = folder / "suite.yaml"
+        self._simulation = folder / "simulation.yaml"
+
+    def prepare(self) -> None:
+        """Write data and settings."""
+        family, folder = self.family, self.folder
+        pooled = [example for share in family.clients.values() for example in share]
+        for name, share in {**family.clients, CENTRAL: pooled}.items():
+            write_examples(folder / f"{name}.jsonl", share)
+            settings = {"name": name, "state": f"state-{name}", "federation": "federation.json"}
+            self._yaml(f"{name}.yaml", {**settings, "train": f"{name}.jsonl", **NODE})
+        write_examples(folder / "held_out.jsonl", family.held_out)
+        write_examples(folder / "few_shot.jsonl", family.few_shot)
+        self._yaml(self.recipe.name, family.recipe)
+        for path, data in ((self.suite, "held_out"), (folder / "few_shot.yaml", "few_shot")):
+            self._yaml(path.name, suite_settings(family, data=f"{data}.jsonl"))
+        self._yaml(
+            self._simulation.name,
+            {
+                "num_clients": len(family.clients),
+                "cpus_per_client": 1,
+                "gpus_per_client": 0,
+                "num_cycles": family.num_cycles,
+                "recipe": self.recipe.name,
+                "train": [f"{name}.jsonl" for name in family.clients],
+                "out": "federation",
+                "encoding": "int8",
+            },
+        )
+
+    def train(self) -> dict[str, Path]:
+        """Label -> the folder of its adapter."""
+        family = self.family
+        self.once("federation", ["sft_server", "simulate", str(self._simulation)])
+        layout = Layout(self.folder / "federation")
+        store = Store(layout.database)
+        adapters = {FEDERATED: layout.adapter(str(store.promoted_adapter()))}
+        store.close()
+        for name in (*family.clients, CENTRAL):
+            out = self.folder / f"adapter-{name}"
+            steps = family.steps * (len(family.clients) if name == CENTRAL else 1)
+            command = [
+                "sft_client",
+                "train",
+                "--config",
+                str(self.folder / f"{name}.yaml"),
+                "--out",
+                str(out),
+            ]
+            self.once(f"train-{name}", [*command, "--cycles", str(family.num_cycles), "--steps", str(steps)])
+            adapters[name] = out
+        return adapters
+
+    def measure(self, adapters: Mapping[str, Path]) -> dict[str, Path]:
+        """Label -> the folder of its measurement; the base too, with and without solved examples."""
+        found = {}
+        plans: list[tuple[str, Path, Path | None]] = [
+            (BASE, self.suite, None),
+            (FEW_SHOT, self.folder / "few_shot.yaml", None),
+            *((label, self.suite, adapter) for label, adapter in adapters.items()),
+        ]
+        for label, suite, adapter in plans:
+            found[label] = self.evaluate(label, suite=suite, adapter=adapter)
+        return found
+
+    def evaluate(self, label: str, *, suite: Path, adapter: Path | None) -> Path:
+        """Measure by ``suite`` and return the folder of the result."""
+        out = self.folder / f"measured-{label.replace(', ', '-')}"
+        command = ["sft_client", "evaluate", "--suite", str(suite), "--recipe", str(self.recipe)]
+        command += ["--cache", str(self.folder / "answers"), "--label", label, "--out", str(out)]
+        if adapter is not None:
+            command += ["--adapter", str(adapter)]
+        self.once(out.name, command)
+        return out
+
+    def compare(self, measured: Mapping[str, Path]) -> dict[str, Any]:
+        """What `sft-client compare` says of the federated adapter against all others."""
+        out = self.folder / "report"
+        command = ["sft_client", "compare", "--ours", str(measured[FEDERATED]), "--out", str(out)]
+        for label, folder in measured.items():
+            if label != FEDERATED:
+                command += ["--against", str(folder)]
+        self.once("compare", command)
+        found: dict[str, Any] = json.loads((out / "comparison.json").read_bytes())
+        return found
+
+    def measure_more(self, name: str, examples: Sequence[Example], *, constrained: str) -> Path:
+        """Ask the federated adapter other questions, free or held to the family's answer schema."""
+        write_examples(self.folder / f"{name}.jsonl", examples)
+        schema = next(each["fields"] for each in self.family.metrics if "fields" in each)
+        write_atomic(self.folder / "answer.json", (json.dumps(schema, indent=1) + "\n").encode())
+        suite = suite_settings(self.family, data=f"{name}.jsonl", constrained=constrained)
+        suite["tasks"][0]["answer_schema"] = "answer.json" if constrained != "off" else None
+        self._yaml(f"{name}.yaml", suite)
+        layout = Layout(self.folder / "federation")
+        store = Store(layout.database)
+        adapter = layout.adapter(str(store.promoted_adapter()))
+        store.close()
+        return self.evaluate(name, suite=self.folder / f"{name}.yaml", adapter=adapter)
+
+    def finished(self) -> list[str]:
+        """The commands that have finished."""
+        return sorted(path.stem for path in (self.folder / "done").glob("*.json"))
+
+    def seconds(self, name: str) -> float:
+        """How long a finished command took."""
+        return float(json.loads((self.folder / "done" / f"{name}.json").read_bytes())["seconds"])
+
+    def once(self, name: str, arguments: Sequence[str]) -> None:
+        """Run a command that has not finished yet. Raises FedsftError."""
+        done = self.folder / "done" / f"{name}.json"
+        if done.is_file():
+            return
+        progress.print(f"{self.family.name}: {name}", soft_wrap=True)
+        log = self.folder / "logs" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with log.open("ab") as file:
+            ended = subprocess.run([sys.executable, "-m", *arguments], stdout=file, stderr=file, check=False)
+        if ended.returncode:
+            raise FedsftError(f"{name} ended with exit code {ended.returncode}; see {log}.")
+        seconds = time.monotonic() - started
+        write_atomic(done, json.dumps({"seconds": seconds, "command": list(arguments)}).encode())
+
+    def _yaml(self, name: str, values: Mapping[str, Any]) -> None:
+        text = yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False)
+        write_atomic(self.folder / name, text.encode())
+
+
+NODE = {
+    "leak_gate": "off",
+    "recipe": "recipe.yaml",
+}  # the sets are public, and what is personal in them made up
+
+
+def suite_settings(family: Family, *, data: str, constrained: str = "off") -> dict[str, Any]:
+    """A suite of one task."""
+    evaluation = family.recipe["evaluation"]
+    return {
+        "name": family.name,
+        "tasks": [
+            {
+                "name": family.name,
+                "data": data,
+                "metrics": list(family.metrics),
+                "slices": ["category", "length"],
+            }
+        ],
+        "generation": {**evaluation, "constrained": constrained},
+        "latency": None,
+    }

@@ -1,0 +1,1 @@
+"""A comparison for people: one page, pictures, and the numbers as JSON."""
