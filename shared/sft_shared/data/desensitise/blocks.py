@@ -12,7 +12,17 @@ _CLOSED = re.compile(
 )
 """Behind the end of a sentence, where nothing waits for a value: not behind a question or a colon."""
 
-_GOES_ON = re.compile(r"[0-9+*#(,.;:@/|_=\-—~·•)\]}，。；：、？?!！…]|[a-z]")
+_HAN_DIGIT = "[零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]"
+_GOES_ON = re.compile(
+    r"[0-9+*#(,.;:@/|_=\-—~·•)\]}，。；：、？?!！…]|[a-z]|" + _HAN_DIGIT + f"(?={_HAN_DIGIT}|[0-9])|"
+    r"(?i:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)\b"
+)
+_WAITS = re.compile(  # a sentence that names a value and does not say it
+    r"(?:[号码牌账帐]|微信|密钥|手机|电话|证件|护照|(?i:plate|code|number|account|pass(?:word|code|port)|\bpin|"
+    r"licen[cs]e|phone|mobile|login|sign in|\bkey|token|secret)s?)[^0-9]{0,48}\Z"
+)
+_VALUE_NEAR = re.compile(r"[\s\u3400-\u9fff]{0,2}[A-Z]|[^\n]{0,24}[0-9]")
+_LINE_OF_ADDRESS = re.compile(r"[A-Z][^\n]{0,47}(?:\n|\Z)")
 _SHORTEST = 12  # characters; a shorter one stays with what follows it
 _KEY = "-----BEGIN"
 LONGEST_REMEMBERED, MOST_REMEMBERED = 400, 65_536
@@ -38,7 +48,9 @@ def of_late(function: Callable[[str], T]) -> Callable[[str], T]:
 def blocks(text: str) -> tuple[tuple[int, int], ...]:
     """(start, end) of each block; together they are the text.
 
-    A block ends with a full sentence. What goes on with a digit, a mark or a small letter belongs to it.
+    A block ends with a full sentence, but not with one that may wait for a value which the next one says.
+    What goes on with a number, a mark or a small letter belongs to it, and so does a short line, as of an
+    address.
 
     >>> text = "您好，我是小李，很高兴为您服务。请问订单号是？1234567 谢谢。"
     >>> [text[start:end] for start, end in blocks(text)]
@@ -52,7 +64,14 @@ def blocks(text: str) -> tuple[tuple[int, int], ...]:
         end = found.end()
         if end > last:
             break
-        if end - start >= _SHORTEST and not _GOES_ON.match(text, end):
+        if end - start >= _SHORTEST and not _goes_on(text, found.start(), end):
             cut.append((start, end))
             start = end
     return (*cut, (start, len(text)))
+
+
+def _goes_on(text: str, mark: int, end: int) -> bool:
+    """May something reach from the sentence that ends with ``mark`` over ``end``?"""
+    if _GOES_ON.match(text, end) or (text[mark] in ".!" and _LINE_OF_ADDRESS.match(text, end)):
+        return True
+    return bool(_VALUE_NEAR.match(text, end) and _WAITS.search(text, max(0, mark - 64), mark))

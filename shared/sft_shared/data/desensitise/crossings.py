@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from sft_shared.data.desensitise.blocks import MOST_SHAPES
@@ -17,6 +18,7 @@ from sft_shared.data.desensitise.spans import Span
 _REACH = 48  # characters to either side of a boundary that decide whether something reaches over it
 _WHOLE = 240  # a turn of so many characters is read whole, of a longer one the sentences at its end
 _CLOSED = frozenset("。！!…~～")
+_MARKS = "。！!…~～. "
 _JOINTS = frozenset("0123456789-./·_,、|+@()")
 _OPEN = frozenset(":：=,，、-—(（\"“'‘[【<@叫是为成姓名人户者方客字")
 _GOES_ON = frozenset("@省市区县镇乡村路街道巷号楼栋幢座室院弄年月日")
@@ -65,10 +67,14 @@ def crossings(texts: Sequence[str], finds: Sequence[Sequence[Span]]) -> Iterator
 
 def _stretches(texts: Sequence[str], row: Sequence[int]) -> list[Stretch]:
     stretches = [(turn, 0, len(texts[turn])) for turn in row]
+    for place, (left, right) in enumerate(pairwise(row)):
+        asked = texts[left].rstrip()
+        if _asks(asked[-_REACH:], texts[right].lstrip()[:_REACH]):
+            stretches[place] = (left, 0, len(asked.rstrip(_MARKS)))  # its mark would end what is asked
     first, last = texts[row[0]], texts[row[-1]]
     if len(first) > _WHOLE:
         ends = [found.end() for found in _SENTENCE.finditer(first, len(first) - _WHOLE, len(first) - _REACH)]
-        stretches[0] = (row[0], ends[-1] if ends else len(first) - _WHOLE, len(first))
+        stretches[0] = (row[0], ends[-1] if ends else len(first) - _WHOLE, stretches[0][2])
     if len(last) > _WHOLE:
         end = _SENTENCE.search(last, _REACH, _WHOLE)
         stretches[-1] = (row[-1], 0, end.end() if end else _WHOLE)
@@ -77,6 +83,8 @@ def _stretches(texts: Sequence[str], row: Sequence[int]) -> list[Stretch]:
 
 def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
     last = left[-1]
+    if _asks(left[-_REACH:], right[:_REACH]):
+        return True
     if last in _CLOSED:
         return False
     if "-----BEGIN" in left and "-----END" not in left[left.rfind("-----BEGIN") :]:
@@ -99,6 +107,21 @@ def _may_cross(left: str, right: str, finds: Sequence[Span]) -> bool:
     if head.begins_place and _touched(finds, len(left)):
         return True
     return (tail.numeric and head.is_street) or (tail.ends_place and head.starts_place)
+
+
+_REQUESTS = re.compile(
+    r"请|麻烦|提供|告诉|输入|报一下|说一下|发一下|发给|填|核对|确认|"
+    r"(?i:please|tell|give|provide|enter|send|type|share|confirm|need|what)"
+)
+
+
+def _asks(tail: str, head: str) -> bool:
+    """Does a turn end by asking for a value, whatever mark it ends with, and the next one hold one?"""
+    bare = tail.rstrip(_MARKS)
+    if bare == tail or not bare or not _REQUESTS.search(bare):
+        return False
+    said, begun = _tail(bare), _head(head)
+    return said.theme is not None and (begun.holds_number if said.theme in _NUMBERS else begun.holds_value)
 
 
 def _touched(finds: Sequence[Span], end: int) -> bool:

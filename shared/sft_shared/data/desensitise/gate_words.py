@@ -52,7 +52,7 @@ _SECRETS = re.compile(
     r"|-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY-----[\s\\rn]{0,4}[A-Za-z0-9+/=]"
 )
 _IN_URL = re.compile(r"://[^\s:/@]{1,100}:([^\s:/@]{3,200})@")
-_NO_PASSWORD = re.compile(r"(?:pass(?:word|wd)?|pwd|secret|changeme|token|[x*.]+|[<{$\[].*)$", re.I)
+_NO_PASSWORD = re.compile(r"(?:pass(?:word|wd)?|pwd|secret|changeme|token|[x*.\ufffc]+|[<{$\[].*)$", re.I)
 
 _IPV4 = re.compile(r"(?<![0-9.A-Za-z-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.]*[0-9])")
 _IP_CUE = re.compile(

@@ -245,6 +245,13 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         yield Span(start, end, "phone", 0.55)
 
 
+_FORMATTED = re.compile(r"\+|\(\d{3,4}\)|[2-9]\d\d([-. ])\d{3}\1\d{4}(?!\d)")
+_NUMBERED = re.compile(
+    r"(?:\b(?:no|num|number|code|id|serial|s/?n|sku|isbn|imei|part|model|lot|batch)\b|[#:=号码])[^\w\n]{0,3}\Z",
+    re.I,
+)
+
+
 def _is_in_prose(text: str, start: int, end: int) -> bool:
     """Does it stand in an English sentence, between words and signs of it?"""
     return bool(_WORDS_BEFORE.search(text, max(0, start - 40), start) and _SENTENCE_BEHIND.match(text, end))
@@ -253,7 +260,7 @@ def _is_in_prose(text: str, start: int, end: int) -> bool:
 def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:
     """Does a noun say that it is no telephone number, and no word of telephones stand nearer?"""
     noun = announced_as_other(reading.text, start, end)
-    if noun is None:
+    if noun is None or (_FORMATTED.match(reading.text, start) and not _NUMBERED.search(reading.text[:start])):
         return False
     cue = reading.cue_before(start) or reading.cue_after(end)
     if cue is None or cue.theme != "phone" or cue.end <= noun:

@@ -72,6 +72,7 @@ _NUMBER = re.compile(r"(?<![0-9])9[ _-]?9(?:[A-Za-z]{0,6}[ _-]?[0-9]){5,30}[A-Za
 _NUMBER_LEFT = re.compile(r"[A-Za-z][A-Za-z_-]{0,15}$")
 _PLATE = re.compile(rf"[{PROVINCES}] ?[Ii][·. -]?[A-Za-z0-9]{{5,6}}(?![A-Za-z0-9])")
 _MAIL_RIGHT = re.compile(r"@(?:[A-Za-z0-9-]{1,63}\.){0,4}example\.(?:com|org|net)(?![A-Za-z0-9-])", re.I)
+_IN_URL = re.compile(r"://[^\s/@]{0,128}\Z")  # user:password@example.com is no mailbox
 _MAIL_LEFT = re.compile(r"[A-Za-z0-9._%+-]{1,64}$")
 _ADDRESSES = (
     re.compile(
@@ -211,7 +212,7 @@ def is_number(digits: str) -> bool:
 def _mails(flat: str) -> Iterator[tuple[int, int]]:
     for found in _MAIL_RIGHT.finditer(flat):
         left = _MAIL_LEFT.search(flat, max(0, found.start() - 64), found.start())
-        if left:
+        if left and not _IN_URL.search(flat, max(0, left.start() - 130), left.start()):
             yield left.start(), found.end()
 
 
