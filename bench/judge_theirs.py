@@ -90,7 +90,7 @@ class _NoUnderscores(dict[str, Any]):
 def _load() -> tuple[Any, Any]:
     """Their function and their name for Python."""
     table = ModuleType(_TABLE)
-    table.MODEL_CONFIG_MAPPING = _NoUnderscores()  # type: ignore[attr-defined]
+    table.__dict__["MODEL_CONFIG_MAPPING"] = _NoUnderscores()
     before = sys.modules.get(_TABLE)
     sys.modules[_TABLE] = table
     try:

@@ -87,12 +87,12 @@ def test_no_number_is_nan_or_infinite(folder: Path, number: str) -> None:
 @pytest.mark.parametrize("name", ["../secret", "a/b", ".hidden", "", "a b", "x" * 65])
 def test_a_task_cannot_name_a_file_elsewhere(folder: Path, name: str) -> None:
     """The answers' path is made of the task's name."""
-    spoil(folder, lambda value: value["tasks"][0].update(name=name))  # type: ignore[index]
+    spoil(folder, lambda value: value["tasks"][0].update(name=name))
     with pytest.raises(DataError, match=r"tasks\.0\.name"):
         read_system(folder)
 
 
 def test_a_task_is_there_once(folder: Path) -> None:
-    spoil(folder, lambda value: value["tasks"].append(value["tasks"][0]))  # type: ignore[attr-defined,index]
+    spoil(folder, lambda value: value["tasks"].append(value["tasks"][0]))
     with pytest.raises(DataError, match="'退货' is there twice"):
         read_result(folder)

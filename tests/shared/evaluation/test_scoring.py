@@ -198,7 +198,7 @@ def test_the_bootstrap_of_a_mean_is_that_of_theory(suite_of: MakeSuite, question
     valued = [
         row.model_copy(update={"values": {"share": value}}) for row, value in zip(rows, values, strict=True)
     ]
-    found = measure(Share(), many, valued, seed=3)  # type: ignore[arg-type]
+    found = measure(Share(), many, valued, seed=3)
     assert found is not None
     mean = sum(values) / len(values)
     error = (sum((value - mean) ** 2 for value in values) / len(values) ** 2) ** 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar, Literal
@@ -161,14 +162,15 @@ class _Characters:
         return tokens(text)
 
 
-class _Text(MetricSettings):
+class _Text(MetricSettings, ABC):
     part: Part = "answer"  # response: that field of structured answers; others are taken whole
 
     def _apart(self) -> tuple[str, ...]:
         return () if self.part == "answer" else (self.part,)
 
+    @abstractmethod
     def _value(self, prediction: str, reference: str) -> float:
-        raise NotImplementedError
+        """From 0 to 1."""
 
     def __call__(self, prediction: str, example: Example) -> float | None:
         """0 to 1; None if the reference answer has no words."""

@@ -29,4 +29,4 @@ def test_a_log_of_ever_new_layouts_fills_no_memory() -> None:
     fields = FieldNames()
     for number in range(3 * MAX_LAYOUTS):
         assert fields.found_in({f"key {number}": 1, "ts": 2}).time == ("ts",)
-    assert fields._layout.cache_info().currsize == MAX_LAYOUTS  # type: ignore[attr-defined]
+    assert fields._layout.cache_info().currsize == MAX_LAYOUTS
