@@ -118,7 +118,7 @@ def show_suite(console: Console, result: SuiteResult) -> None:
     for name in ("task", "role", "metric", "value", "95 % interval", "n"):
         table.add_column(name, justify="left" if name in ("task", "role", "metric") else "right")
     for task in result.tasks:
-        for place, (name, measured) in enumerate(task.metrics.items()):
+        for place, (name, measured) in enumerate(task.measured.items()):
             first = (task.name, task.role) if place == 0 else ("", "")
             table.add_row(*first, name, *_cells(measured), f"{measured.n:,}")
     console.print(table)

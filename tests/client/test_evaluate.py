@@ -33,7 +33,10 @@ def suite(tmp_path: Path) -> Path:
     task = {"data": "pairs.jsonl", "metrics": [{"kind": "json_valid"}], "slices": ["language"]}
     settings = {
         "name": "shop",
-        "tasks": [{"name": "all", **task}, {"name": "one", "limit": 1, "role": "safety", **task}],
+        "tasks": [
+            {"name": "all", **task},
+            {"name": "one", "limit": 1, "role": "safety", "perplexity": True, **task},
+        ],
         "generation": {"max_new_tokens": 4, "threads": 1},
         "latency": {"num_warm": 2, "num_cold": 1, "max_new_tokens": 2},
     }
@@ -57,6 +60,7 @@ def test_a_table_and_files(suite: Path, tiny_model: Path, tmp_path: Path) -> Non
     result = run("--suite", suite, "--model", tiny_model, "--label", "before", "--out", out)
     assert result.exit_code == 0, result.output
     assert "shop: before" in result.output
+    assert result.output.count("perplexity") == 1
     assert "one" in result.output
     assert "safety" in result.output
     assert "0.0% to 65.8%" in result.output

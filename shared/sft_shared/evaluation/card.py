@@ -132,8 +132,8 @@ def _evaluation(report: Report) -> str:
     for task in report.ours.result.tasks:
         rival = report.against[0].result.task(task.name) if report.against else None
         compared = reference.task(task.name) if reference else None
-        for name, found in task.metrics.items():
-            other = rival.metrics.get(name) if rival else None
+        for name, found in task.measured.items():
+            other = rival.measured.get(name) if rival else None
             pair = compared.metrics.get(name) if compared else None
             direction = "" if found.higher_is_better else " (lower is better)"
             row = (f"{task.name}, {name}{direction}", str(found.n), _measured(found))

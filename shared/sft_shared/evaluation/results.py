@@ -25,6 +25,7 @@ TaskName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,63}$")]
 """Also a part of file names."""
 
 RESULT = "result.json"
+PERPLEXITY = "perplexity"
 
 
 class Measured(Settings):
@@ -76,6 +77,12 @@ class TaskResult(Settings):
     num_cut: NonNegativeInt  # answers that reached max_new_tokens without an end
     seconds: NonNegativeFloat  # of generation, as long as it took when it was done; latency apart
     latency: Latency | None = None
+    perplexity: Measured | None = None  # of the reference answers, whole ones drawn anew for its interval
+
+    @property
+    def measured(self) -> dict[str, Measured]:
+        """All that was measured of the task: its metrics, and the perplexity if it was asked for."""
+        return self.metrics if self.perplexity is None else {**self.metrics, PERPLEXITY: self.perplexity}
 
 
 class MeasuredModel(Settings):

@@ -15,6 +15,7 @@ from sft_shared.errors import DataError
 from sft_shared.evaluation.answer_cache import Answer, AnswerCache, answer_key, open_cache
 from sft_shared.evaluation.answering import answering
 from sft_shared.evaluation.latency import Request, measure_latency
+from sft_shared.evaluation.metrics.perplexity import measured_perplexity, surprises_of
 from sft_shared.evaluation.results import AnswerRow, MeasuredModel, SuiteResult, TaskResult, write_result
 from sft_shared.evaluation.scoring import score_answers
 from sft_shared.evaluation.suites import SuiteSettings, Task
@@ -109,6 +110,17 @@ class _Runner:
                 settings=self.suite.latency,
                 seed=self.suite.seed,
             )
+        perplexity = None
+        if task.settings.perplexity:
+            surprises = surprises_of(
+                self.base,
+                self.state,
+                task.examples,
+                tuning=self.tuning,
+                data=task.settings.data_settings or data,
+                settings=self.suite.generation,
+            )
+            perplexity = measured_perplexity(surprises, seed=self.suite.seed)
         answers = self._answers(task.settings.name, requests, cache)
         return score_answers(
             task.settings,
@@ -117,6 +129,7 @@ class _Runner:
             held=[request.schema is not None for request in requests],
             seed=self.suite.seed,
             latency=latency,
+            perplexity=perplexity,
         )
 
     def _requests(self, task: Task, data: DataSettings) -> list[Request]:

@@ -54,6 +54,7 @@ def score_answers(
     held: Sequence[bool] = (),
     seed: int = 0,
     latency: Latency | None = None,
+    perplexity: Measured | None = None,
 ) -> tuple[TaskResult, list[AnswerRow]]:
     """Judge ``answers[i]`` to ``examples[i]``, whoever gave them; the rows keep the order.
 
@@ -95,6 +96,7 @@ def score_answers(
         num_cut=sum(row.cut for row in rows),
         seconds=sum(row.seconds for row in rows),
         latency=latency,
+        perplexity=perplexity,
     )
     return result, rows
 

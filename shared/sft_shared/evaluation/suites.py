@@ -22,7 +22,7 @@ from sft_shared.evaluation.answering import EvaluationSettings
 from sft_shared.evaluation.canaries import Canaries
 from sft_shared.evaluation.gates import DEFAULT_GATES, Gate, NoWorse
 from sft_shared.evaluation.metrics.kinds import Metric
-from sft_shared.evaluation.results import Role, SliceName
+from sft_shared.evaluation.results import PERPLEXITY, Role, SliceName
 from sft_shared.models.constrain import ANY_JSON, calls_schema
 
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -80,6 +80,7 @@ class TaskSettings(Settings):
     slices: tuple[SliceName, ...] = ()
     data_settings: DataSettings | None = None
     answer_schema: LocalPath | None = None  # JSON Schema of an answer, for ``constrained: json``
+    perplexity: bool = False  # also how surprised the model is by the reference answers
 
     @field_validator("metrics")
     @classmethod
@@ -87,6 +88,8 @@ class TaskSettings(Settings):
         if not metrics:
             raise ValueError("give at least one metric")
         refuse_twins("metrics", (metric.name for metric in metrics))
+        if any(metric.name == PERPLEXITY for metric in metrics):
+            raise ValueError("perplexity is no metric of answers: set `perplexity: true` of the task instead")
         return metrics
 
     @field_validator("slices")

@@ -18,6 +18,7 @@ from sft_shared.dialogue import Example, Message
 from sft_shared.errors import DataError, ModelError
 from sft_shared.evaluation.answer_cache import ANSWERS
 from sft_shared.evaluation.answering import answers
+from sft_shared.evaluation.metrics.perplexity import perplexity_of, surprises_of
 from sft_shared.evaluation.results import AnswerRow, SuiteResult, read_answers, read_result
 from sft_shared.evaluation.running import run_suite
 from sft_shared.evaluation.suites import SuiteSettings
@@ -222,6 +223,32 @@ def test_equal_prompts_are_answered_once(
     rows = rows_of(tmp_path / "out")
     assert told == [(0, 2), (2, 2)]
     assert [row.prediction for row in rows[:2]] == [row.prediction for row in rows[2:]]
+
+
+def test_the_perplexity_of_the_reference_answers_is_asked_for_by_task(
+    run: Callable[..., SuiteResult],
+    suite_of: MakeSuite,
+    tiny: Base,
+    restless: dict[str, torch.Tensor],
+    questions: list[Example],
+    tmp_path: Path,
+) -> None:
+    """It is that of the model with its adapter on, and is shown beside the metrics; else it is not there."""
+    asked = run(suite_of({"perplexity": True}))
+    arguments = {"tuning": LORA, "data": DataSettings(), "settings": suite_of().generation}
+    tuned, bare = (
+        perplexity_of(surprises_of(tiny, state, questions, **arguments)) for state in (restless, None)
+    )
+    found = asked.tasks[0].measured["perplexity"]
+    assert found.value == pytest.approx(tuned, rel=1e-4)
+    assert found.value != pytest.approx(bare, rel=1e-3)
+    assert found.ci95[0] < found.value < found.ci95[1]
+    assert (found.n, found.higher_is_better) == (20, False)
+    assert read_result(tmp_path / "out") == asked
+    assert run(suite_of({"perplexity": True}), state=None, tuning=None).tasks[0].measured[
+        "perplexity"
+    ].value == pytest.approx(bare, rel=1e-4)
+    assert "perplexity" not in run(suite_of()).tasks[0].measured
 
 
 def test_constrained_answers_are_reported_apart(

@@ -11,12 +11,13 @@ import torch
 
 from sft_shared.data.chat import DataSettings, Row, tokenize_all
 from sft_shared.dialogue import Example
-from sft_shared.evaluation.answering import EvaluationSettings
+from sft_shared.evaluation.answering import EvaluationSettings, answering
 from sft_shared.evaluation.likelihood import likelihoods
+from sft_shared.evaluation.results import Measured
 from sft_shared.models.load import Base
 from sft_shared.models.packed import PackedModel, packed, require_packable
 from sft_shared.models.threads import cpu_threads
-from sft_shared.models.tuning import TuningSettings, attached
+from sft_shared.models.tuning import TuningSettings
 
 RESAMPLES_AT_ONCE = 1 << 22  # draws held in memory
 
@@ -63,12 +64,26 @@ def perplexity_interval(
     return float(np.exp(min(low, 700))), float(np.exp(min(high, 700)))
 
 
+def measured_perplexity(surprises: Sequence[Surprise], *, seed: int) -> Measured | None:
+    """`perplexity_of` with its interval; None where it overflows."""
+    value = perplexity_of(surprises)
+    if not math.isfinite(value):
+        return None
+    return Measured(
+        value=value,
+        ci95=perplexity_interval(surprises, seed=seed),
+        n=len(surprises),
+        binary=False,
+        higher_is_better=False,
+    )
+
+
 def surprises_of(
     base: Base,
     state: Mapping[str, torch.Tensor] | None,
     examples: Sequence[Example],
     *,
-    tuning: TuningSettings,
+    tuning: TuningSettings | None,
     data: DataSettings,
     settings: EvaluationSettings,
 ) -> list[Surprise]:
@@ -82,13 +97,13 @@ def surprises_of(
     require_packable(base)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].input_ids))
     found: dict[int, Surprise] = {}
-    with cpu_threads(settings.threads), torch.no_grad():
-        if state is None:
-            with packed(base.model) as network:
-                _measure(network, base.device, rows, order, settings.batch_size, found)
-        else:
-            with attached(base, tuning, state) as tuned, packed(base.model, prefix=tuned.prefix) as network:
-                _measure(network, base.device, rows, order, settings.batch_size, found)
+    with (
+        cpu_threads(settings.threads),
+        torch.no_grad(),
+        answering(base, state, tuning) as prefix,
+        packed(base.model, prefix=prefix) as network,
+    ):
+        _measure(network, base.device, rows, order, settings.batch_size, found)
     return [found[index] for index in range(len(rows))]
 
 

@@ -96,7 +96,7 @@ def _metrics(name: str, systems: Sequence[System]) -> list[str]:
     found: dict[str, None] = {}
     for system in systems:
         task = system.result.task(name)
-        found |= dict.fromkeys(task.metrics if task else ())
+        found |= dict.fromkeys(task.measured if task else ())
     return list(found)
 
 
