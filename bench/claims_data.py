@@ -51,7 +51,7 @@ def intents(folder: Path, *, per_intent: int, recipe: Mapping[str, Any], num_cyc
         name="intents",
         clients=by_topic(train),
         held_out=held_out,
-        few_shot=with_shots(held_out, [train[0], train[len(train) // 2], train[-1]]),
+        shots=[train[0], train[len(train) // 2], train[-1]],
         metrics=[
             {"kind": "intent"},
             {"kind": "json_valid"},
@@ -93,17 +93,6 @@ def by_topic(examples: Sequence[Example]) -> dict[str, list[Example]]:
     return shares
 
 
-def with_shots(examples: Sequence[Example], shots: Sequence[Example]) -> list[Example]:
-    """The examples with solved ones as earlier turns."""
-    turns = [message for shot in shots for message in shot.messages if message.role != "system"]
-    found = []
-    for example in examples:
-        head = [message for message in example.messages if message.role == "system"]
-        rest = [message for message in example.messages if message.role != "system"]
-        found.append(example.model_copy(update={"messages": (*head, *turns, *rest), "entities": ()}))
-    return found
-
-
 def tools(tokenizer: Any, *, num_held_out: int, recipe: Mapping[str, Any], num_cycles: int) -> Family:
     """BFCL: each client knows one kind of question; held out by id, none in nearly the same words."""
     categories = tuple(category for each in BFCL.values() for category in each)
@@ -118,9 +107,9 @@ def tools(tokenizer: Any, *, num_held_out: int, recipe: Mapping[str, Any], num_c
             name: [example for example in train if example.category in kinds] for name, kinds in BFCL.items()
         },
         held_out=held_out,
-        few_shot=with_shots(held_out, shots),
-        metrics=[{"kind": "tool_call_match"}, {"kind": "json_valid"}, {"kind": "right_function"}],
-        main_metric="tool_call_match",
+        shots=shots,
+        metrics=[{"kind": "tool_calls"}, {"kind": "json_valid"}, {"kind": "right_function"}],
+        main_metric="tool_calls",
         recipe=recipe,
         num_cycles=num_cycles,
     )

@@ -40,7 +40,7 @@ class Family:
     name: str
     clients: Mapping[str, Sequence[Example]]
     held_out: Sequence[Example]
-    few_shot: Sequence[Example]  # the same questions with solved ones before them
+    shots: Sequence[Example]  # solved ones that the base is shown before each question
     metrics: Sequence[Mapping[str, Any]]
     main_metric: str
     recipe: Mapping[str, Any]
@@ -70,10 +70,10 @@ class FamilyRun:
             settings = {"name": name, "state": f"state-{name}", "federation": "federation.json"}
             self._yaml(f"{name}.yaml", {**settings, "train": f"{name}.jsonl", **NODE})
         write_examples(folder / "held_out.jsonl", family.held_out)
-        write_examples(folder / "few_shot.jsonl", family.few_shot)
+        write_examples(folder / "shots.jsonl", family.shots)
         self._yaml(self.recipe.name, family.recipe)
-        for path, data in ((self.suite, "held_out"), (folder / "few_shot.yaml", "few_shot")):
-            self._yaml(path.name, suite_settings(family, data=f"{data}.jsonl"))
+        self._yaml(self.suite.name, suite_settings(family, data="held_out.jsonl"))
+        self._yaml("few_shot.yaml", suite_settings(family, data="held_out.jsonl", shots="shots.jsonl"))
         self._yaml(
             self._simulation.name,
             {
@@ -193,7 +193,9 @@ NODE = {
 }  # the sets are public, and what is personal in them made up
 
 
-def suite_settings(family: Family, *, data: str, constrained: str = "off") -> dict[str, Any]:
+def suite_settings(
+    family: Family, *, data: str, shots: str | None = None, constrained: str = "off"
+) -> dict[str, Any]:
     """A suite of one task."""
     evaluation = family.recipe["evaluation"]
     return {
@@ -202,6 +204,7 @@ def suite_settings(family: Family, *, data: str, constrained: str = "off") -> di
             {
                 "name": family.name,
                 "data": data,
+                "shots": shots,
                 "metrics": list(family.metrics),
                 "slices": ["category", "length"],
             }

@@ -24,7 +24,8 @@ from bench.study_run import TUNING, Kept, Lab, run_study, study_parser
 from sft_shared.data.bfcl import BfclCategory
 from sft_shared.data.chat import DataSettings, tokenize_all
 from sft_shared.data.replay import ReplaySettings
-from sft_shared.evaluation.answering import judge
+from sft_shared.evaluation.metrics.calls import calls_match
+from sft_shared.evaluation.metrics.structure import json_valid
 from sft_shared.models.adapters import load_adapter, save_adapter
 from sft_shared.models.load import ModelSettings, load_base
 from sft_shared.models.tuned import AdapterState
@@ -147,10 +148,15 @@ class _Seed:
         )
 
     def _measure(self, state: AdapterState) -> dict[str, float]:
-        calls = judge(self.test_a, self.lab.answers(state, self.test_a, max_new_tokens=96), seconds=0.0)
+        texts = self.lab.answers(state, self.test_a, max_new_tokens=96)
+        pairs = list(zip(texts, self.test_a, strict=True))
         answers = self.lab.class_answers(state, self.test_b)
         right = sum(wanted == answer for wanted, answer in answers)
-        return {"A": calls.accuracy, "B": right / len(answers), "A_valid_json": calls.valid_json}
+        return {
+            "A": mean(calls_match(text, each) for text, each in pairs),
+            "B": right / len(answers),
+            "A_valid_json": mean(json_valid(text) for text, _ in pairs),
+        }
 
 
 def table(summary: dict[str, Any]) -> Table:

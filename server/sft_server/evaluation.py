@@ -51,9 +51,10 @@ class Measuring:
             "prompts": self.recipe.data.model_dump(),
             "tasks": [
                 [
-                    task.settings.model_dump(exclude={"data", "answer_schema"}),
+                    task.settings.model_dump(exclude={"data", "answer_schema", "shots"}),
                     task.answer_schema,
                     [example.model_dump_json() for example in task.examples],
+                    [example.model_dump_json() for example in task.shots],
                 ]
                 for task in self.tasks
             ],

@@ -32,7 +32,7 @@ from sft_server.layout import Layout as ServerLayout
 from sft_server.records import Update
 from sft_server.store import Store
 from sft_shared.data.page_numbers import percent, size
-from sft_shared.evaluation.answering import EvaluationResult
+from sft_shared.evaluation.results import System
 from sft_shared.models.adapters import load_adapter, subtract
 from sft_shared.models.load import load_base
 from sft_shared.models.precision import processor_name
@@ -59,7 +59,7 @@ def assemble(
     *,
     recipe: Recipe,
     data: DemoData,
-    results: Mapping[str, EvaluationResult],
+    systems: Mapping[str, System],
     transport: str,
     phases_s: Mapping[str, float],
     started: float,
@@ -80,7 +80,8 @@ def assemble(
     )
     base = load_base(recipe.model)
     scores = {
-        name: score_of(result, unseen_functions=data.unseen_functions) for name, result in results.items()
+        name: score_of(system, data.held_out, unseen_functions=data.unseen_functions)
+        for name, system in systems.items()
     }
     return DemoResult(
         model=base.name,
@@ -93,19 +94,19 @@ def assemble(
         unseen_function_examples=len(data.unseen_functions),
         train_examples=sum(len(examples) for examples in data.train.values()),
         examples_too_long=data.num_too_long,
-        base_accuracy=results[BASE].accuracy,
-        base_few_shot_accuracy=results[FEW_SHOT].accuracy,
+        base_accuracy=scores[BASE].accuracy,
+        base_few_shot_accuracy=scores[FEW_SHOT].accuracy,
         num_shots=len(data.shots),
-        local_accuracies={client: results[local_name(client)].accuracy for client in data.train},
-        federated_accuracy=results[FEDERATED].accuracy,
-        federated_ci95=results[FEDERATED].ci95,
+        local_accuracies={client: scores[local_name(client)].accuracy for client in data.train},
+        federated_accuracy=scores[FEDERATED].accuracy,
+        federated_ci95=scores[FEDERATED].ci95,
         federated_accuracy_unseen_functions=share(scores[FEDERATED].on_unseen_functions),
         update_bytes=round(wire.as_received),
         update_bytes_fp32=round(wire.fp32),
         update_bytes_ratio=wire.ratio,
         num_updates=len(every_update),
         scores=scores,
-        comparisons=compare_all(results, ours=FEDERATED),
+        comparisons=compare_all(systems, ours=FEDERATED),
         cycles=tuple(
             CycleResult(
                 cycle=cycle.cycle,

@@ -12,21 +12,18 @@ import time
 from functools import partial
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from sft_server.demo.result import MATCH, RIGHT_FUNCTION, VALID
 from sft_shared.config import Settings, load_yaml
-from sft_shared.dialogue import read_examples
 from sft_shared.errors import FedsftError
-from sft_shared.evaluation.answering import EvaluationResult, answers, judge
-from sft_shared.files import write_atomic
+from sft_shared.evaluation.answering import EvaluationSettings
+from sft_shared.evaluation.running import run_suite
+from sft_shared.evaluation.suites import SuiteSettings
 from sft_shared.models.adapters import load_adapter
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
 
 PROGRESS = "progress.jsonl"
-
-_RESULT = TypeAdapter(EvaluationResult)
 
 
 class Job(Settings):
@@ -38,13 +35,37 @@ class Job(Settings):
 
 
 class Plan(Settings):
-    """What to measure, and where the results go: ``folder/<name>.json``."""
+    """What to measure, and where the results go: ``folder/<name>``."""
 
     recipe: Path
     held_out: Path
     shots: Path | None  # JSONL of the solved examples
     folder: Path
     jobs: tuple[Job, ...]
+
+    def result(self, name: str) -> Path:
+        """The folder of a job's result."""
+        return self.folder / name
+
+    def suite(self, job: Job, evaluation: EvaluationSettings) -> SuiteSettings:
+        """The held-out questions as a suite."""
+        return SuiteSettings.model_validate(
+            {
+                "name": "demo",
+                "tasks": [
+                    {
+                        "name": "held-out",
+                        "data": self.held_out,
+                        "format": "example",
+                        "shots": self.shots if job.with_shots else None,
+                        "metrics": [{"kind": MATCH}, {"kind": VALID}, {"kind": RIGHT_FUNCTION}],
+                    }
+                ],
+                "generation": evaluation.model_dump(),
+                "latency": None,
+                "gates": [],
+            }
+        )
 
     def write(self, path: Path) -> Path:
         """Write the plan for the processes to read."""
@@ -56,36 +77,29 @@ class Plan(Settings):
 def work_on(plan: Plan) -> None:
     """Do every job of the plan that nobody else has claimed. Raises FedsftError."""
     recipe = load_yaml(plan.recipe, Recipe)
-    held_out = list(read_examples(plan.held_out))
     log = RunLog(plan.folder / PROGRESS)
     for job in plan.jobs:
         if not _claim(plan.folder / f"{job.name}.claim"):
             continue
-        with_shots = plan.shots if job.with_shots else None
-        base = load_base(recipe.model)
+        folder = plan.result(job.name)
         started = time.monotonic()
-        texts = answers(
-            base,
+        result = run_suite(
+            plan.suite(job, recipe.evaluation),
+            load_base(recipe.model),
             None if job.adapter is None else load_adapter(job.adapter),
-            held_out,
             tuning=recipe.tuning,
             data=recipe.data,
-            settings=recipe.evaluation,
-            shots=() if with_shots is None else tuple(read_examples(with_shots)),
-            on_batch=partial(_note, log, job.name, len(held_out)),
+            cache=folder / "cache",
+            out=folder,
+            label=job.name,
+            report=partial(_note, log, job.name),
         )
-        result = judge(held_out, texts, seconds=time.monotonic() - started)
-        write_atomic(plan.folder / f"{job.name}.json", _RESULT.dump_json(result, indent=1))
-        log.write("measured", name=job.name, accuracy=result.accuracy, seconds=result.seconds)
+        accuracy = result.tasks[0].metrics[MATCH].value
+        log.write("measured", name=job.name, accuracy=accuracy, seconds=time.monotonic() - started)
 
 
-def _note(log: RunLog, name: str, total: int, done: int) -> None:
+def _note(log: RunLog, name: str, _task: str, done: int, total: int) -> None:
     log.write("measuring", name=name, done=done, total=total)
-
-
-def read_measurement(path: Path) -> EvaluationResult:
-    """Read back one job's result."""
-    return _RESULT.validate_json(path.read_bytes())
 
 
 def _claim(path: Path) -> bool:

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sft_server.demo.plots import draw_all, label
-from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult
+from sft_server.demo.result import (
+    BASE,
+    FEDERATED,
+    FEW_SHOT,
+    DemoResult,
+    reasons,
+    right_by_id,
+    texts_by_id,
+)
 from sft_shared.data.pages import data_uri, write_page
 from sft_shared.dialogue import Example
-from sft_shared.evaluation.answering import EvaluationResult
+from sft_shared.evaluation.results import System
 
 MAX_GAINED, MAX_LOST = 4, 3
 
@@ -48,28 +56,25 @@ def write_report(result: DemoResult, *, flips: Sequence[Flip], folder: Path) -> 
     return path
 
 
-def find_flips(
-    examples: Sequence[Example], *, before: EvaluationResult, after: EvaluationResult
-) -> list[Flip]:
+def find_flips(examples: Sequence[Example], *, before: System, after: System) -> list[Flip]:
     """The first questions, by id, that changed sides between two models: gained ones, then lost ones."""
-    earlier = {prediction.example_id: prediction for prediction in before.predictions}
-    by_id = {example.id: example for example in examples}
+    right_before, right_after = right_by_id(before), right_by_id(after)
+    texts_before, texts_after = texts_by_id(before), texts_by_id(after)
+    why_before, why_after = reasons(before, examples), reasons(after, examples)
     gained: list[Flip] = []
     lost: list[Flip] = []
-    for now in sorted(after.predictions, key=lambda prediction: prediction.example_id):
-        then = earlier[now.example_id]
-        if then.score.match != now.score.match:
-            example = by_id[now.example_id]
-            wrong = then if now.score.match else now
-            flip = Flip(
-                question=str(example.prompt[-1].content),
-                expected=_calls(example),
-                before=then.text,
-                after=now.text,
-                gained=now.score.match,
-                reason=wrong.score.reason,
-            )
-            (gained if flip.gained else lost).append(flip)
+    for example in sorted(examples, key=lambda example: example.id):
+        if right_before[example.id] == right_after[example.id]:
+            continue
+        flip = Flip(
+            question=str(example.prompt[-1].content),
+            expected=_calls(example),
+            before=texts_before[example.id],
+            after=texts_after[example.id],
+            gained=right_after[example.id],
+            reason=(why_before if right_after[example.id] else why_after).get(example.id),
+        )
+        (gained if flip.gained else lost).append(flip)
     return [*gained[:MAX_GAINED], *lost[:MAX_LOST]]
 
 

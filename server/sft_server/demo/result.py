@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from sft_shared.config import Settings
-from sft_shared.evaluation.answering import EvaluationResult
-from sft_shared.evaluation.compare import paired_bootstrap
+from sft_shared.dialogue import Example
+from sft_shared.evaluation.comparison import ComparisonSettings, compare_results
+from sft_shared.evaluation.results import System
+from sft_shared.evaluation.tools import score_calls
 
 Interval = tuple[float, float]
 
 BASE, FEW_SHOT, FEDERATED = "base", "base-few-shot", "federated"
+MATCH, VALID, RIGHT_FUNCTION = "tool_calls", "json_valid", "right_function"  # metrics
 BOOTSTRAP_SEED = 0
 
 
@@ -125,52 +128,65 @@ def share(counts: tuple[int, int]) -> float | None:
     return correct / total if total else None
 
 
-def score_of(result: EvaluationResult, *, unseen_functions: Collection[str]) -> ModelScore:
-    """Condense an evaluation to what is shown of it; ``unseen_functions`` are ids of examples."""
-    unseen = [prediction for prediction in result.predictions if prediction.example_id in unseen_functions]
-    totals = Counter(prediction.category for prediction in result.predictions)
-    correct = Counter(prediction.category for prediction in result.predictions if prediction.score.match)
-    reasons = Counter(
-        str(prediction.score.reason) for prediction in result.predictions if prediction.score.reason
-    )
+def score_of(system: System, examples: Sequence[Example], *, unseen_functions: Collection[str]) -> ModelScore:
+    """Condense a measurement to what is shown of it; ``unseen_functions`` are ids of examples."""
+    (task,) = system.result.tasks
+    found = task.metrics[MATCH]
+    right = right_by_id(system)
+    totals = Counter(example.category for example in examples)
+    correct = Counter(example.category for example in examples if right[example.id])
+    failures = reasons(system, examples)
     return ModelScore(
-        n=result.n,
-        correct=result.correct,
-        accuracy=result.accuracy,
-        ci95=result.ci95,
-        valid_json=result.valid_json,
-        right_function=result.right_function,
+        n=found.n,
+        correct=sum(right.values()),
+        accuracy=found.value,
+        ci95=found.ci95,
+        valid_json=task.metrics[VALID].value,
+        right_function=task.metrics[RIGHT_FUNCTION].value,
         by_category={category: (correct[category], total) for category, total in sorted(totals.items())},
-        on_unseen_functions=(sum(prediction.score.match for prediction in unseen), len(unseen)),
-        failures=dict(reasons.most_common()),
-        seconds=result.seconds,
+        on_unseen_functions=(sum(right[identity] for identity in unseen_functions), len(unseen_functions)),
+        failures=dict(Counter(failures.values()).most_common()),
+        seconds=task.seconds,
     )
 
 
-def compare_all(results: Mapping[str, EvaluationResult], *, ours: str) -> tuple[Comparison, ...]:
-    """Compare the model ``ours`` with each other one, question by question."""
+def right_by_id(system: System) -> dict[str, bool]:
+    """Example -> is its answer right?"""
+    (rows,) = system.rows.values()
+    return {row.id: row.values[MATCH] == 1 for row in rows}
+
+
+def texts_by_id(system: System) -> dict[str, str]:
+    """Example -> what the model wrote."""
+    (rows,) = system.rows.values()
+    return {row.id: row.prediction for row in rows}
+
+
+def reasons(system: System, examples: Sequence[Example]) -> dict[str, str]:
+    """Example -> why its answer is wrong, of those whose answer is."""
+    texts = texts_by_id(system)
+    scores = {
+        example.id: score_calls(texts[example.id], expected=example.expected_calls, tools=example.tools)
+        for example in examples
+    }
+    return {identity: str(score.reason) for identity, score in scores.items() if score.reason}
+
+
+def compare_all(systems: Mapping[str, System], *, ours: str) -> tuple[Comparison, ...]:
+    """Compare the model ``ours`` with each other one. Raises DataError if they had other questions."""
     return tuple(
-        compare(results[ours], other, against=name) for name, other in results.items() if name != ours
+        compare(systems[ours], other, against=name) for name, other in systems.items() if name != ours
     )
 
 
-def compare(ours: EvaluationResult, theirs: EvaluationResult, *, against: str) -> Comparison:
-    """Raises ValueError if the two did not answer the same questions."""
-    if _ids(ours) != _ids(theirs):
-        raise ValueError(f"{against} was measured on other questions")
-    found = paired_bootstrap(_matches(ours), _matches(theirs), seed=BOOTSTRAP_SEED)
+def compare(ours: System, theirs: System, *, against: str) -> Comparison:
+    """Question by question. Raises DataError if the two did not answer the same ones."""
+    (task,) = compare_results(ours, theirs, settings=ComparisonSettings(seed=BOOTSTRAP_SEED)).tasks
+    found = task.metrics[MATCH]
     return Comparison(
         against=against,
         difference=found.difference,
-        ci95=(found.low, found.high),
+        ci95=found.ci95,
         num_won=found.num_won,
         num_lost=found.num_lost,
     )
-
-
-def _ids(result: EvaluationResult) -> Sequence[str]:
-    return [prediction.example_id for prediction in result.predictions]
-
-
-def _matches(result: EvaluationResult) -> Sequence[bool]:
-    return [prediction.score.match for prediction in result.predictions]

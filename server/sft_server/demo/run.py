@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sft_server.demo.assemble import assemble, final_table, num_updates_of
 from sft_server.demo.config import DemoConfig
-from sft_server.demo.measure import PROGRESS, Job, Plan, read_measurement
+from sft_server.demo.measure import PROGRESS, Job, Plan
 from sft_server.demo.prepare import DemoData, free_ports, own_folder, prepare_data, write_settings
 from sft_server.demo.processes import Child, Processes, command, raise_on_stop_signals
 from sft_server.demo.progress import Board, FederationWatch, Tail
@@ -22,7 +22,7 @@ from sft_server.layout import Layout as ServerLayout
 from sft_server.store import Store
 from sft_shared.config import load_yaml
 from sft_shared.errors import FedsftError
-from sft_shared.evaluation.answering import EvaluationResult
+from sft_shared.evaluation.results import System, read_system
 from sft_shared.files import write_atomic
 from sft_shared.models.load import load_base
 from sft_shared.recipe import Recipe
@@ -68,9 +68,9 @@ class _Run:
         with self._phase("each client alone, with as many steps", "training alone"):
             self._train_alone()
         with self._phase(f"measuring on {len(data.held_out)} held-out questions", "measuring"):
-            results = self._measure(data, baselines)
+            systems = self._measure(data, baselines)
         with self._phase("report", "report"):
-            result = self._report(data, results, started=started)
+            result = self._report(data, systems, started=started)
         self._board.console.print(final_table(result))
         for path in (self._layout.report, self._layout.result, self._layout.logs):
             self._board.console.print(f"{path}", highlight=False, soft_wrap=True)
@@ -184,7 +184,7 @@ class _Run:
         arguments = [sys.executable, "-m", "sft_server.demo.measure", str(path)]
         return self._processes.start(f"measure-{name}", arguments, niceness=niceness)
 
-    def _measure(self, data: DemoData, baselines: Child) -> dict[str, EvaluationResult]:
+    def _measure(self, data: DemoData, baselines: Child) -> dict[str, System]:
         """Measure what the baselines' process has not claimed yet, and wait for all of it."""
         adapters = {local_name(client): self._layout.alone(client) for client in data.train}
         store = Store(self._server_layout.database)
@@ -207,20 +207,20 @@ class _Run:
                     )
 
         self._wait_for_success([baselines, *children], look=look)
-        return {job.name: read_measurement(self._layout.measurements / f"{job.name}.json") for job in jobs}
+        return {job.name: read_system(self._layout.measurements / job.name) for job in jobs}
 
-    def _report(self, data: DemoData, results: dict[str, EvaluationResult], *, started: float) -> DemoResult:
+    def _report(self, data: DemoData, systems: dict[str, System], *, started: float) -> DemoResult:
         self._board.show("report", done=0, total=0, says="comparing and drawing")
         result = assemble(
             self._config,
             recipe=self._recipe,
             data=data,
-            results=results,
+            systems=systems,
             transport=self._transport,
             phases_s=self._phases_s,
             started=started,
         )
-        flips = find_flips(data.held_out, before=results[FEW_SHOT], after=results[FEDERATED])
+        flips = find_flips(data.held_out, before=systems[FEW_SHOT], after=systems[FEDERATED])
         write_report(result, flips=flips, folder=self._layout.out)
         write_atomic(self._layout.result, (result.model_dump_json(indent=2) + "\n").encode())
         return result

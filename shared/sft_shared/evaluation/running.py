@@ -146,7 +146,8 @@ class _Runner:
                 except DataError as error:
                     raise DataError(f"task {task.settings.name!r}, example {example.id!r}: {error}") from None
                 checked.add(schema)
-            requests.append(Request(render_prompt(example, self.base.tokenizer, prompts), schema))
+            prompt = render_prompt(example, self.base.tokenizer, prompts, shots=task.shots)
+            requests.append(Request(prompt, schema))
         return requests
 
     def _answers(self, name: str, requests: Sequence[Request], cache: AnswerCache) -> list[Answer]:

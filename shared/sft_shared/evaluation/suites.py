@@ -80,6 +80,7 @@ class TaskSettings(Settings):
     slices: tuple[SliceName, ...] = ()
     data_settings: DataSettings | None = None
     answer_schema: LocalPath | None = None  # JSON Schema of an answer, for ``constrained: json``
+    shots: LocalPath | None = None  # solved examples that stand before every question
     perplexity: bool = False  # also how surprised the model is by the reference answers
 
     @field_validator("metrics")
@@ -122,6 +123,20 @@ class TaskSettings(Settings):
             return found
         chance = random.Random(self.seed)  # noqa: S311 (a sample that can be drawn again, no secret)
         return [found[place] for place in sorted(chance.sample(range(len(found)), self.limit))]
+
+    def solved(self, asked: Sequence[Example]) -> tuple[Example, ...]:
+        """The examples of ``shots``, read as strictly. Raises DataError, also for one that is ``asked``."""
+        if self.shots is None:
+            return ()
+        found = tuple(self.model_copy(update={"data": self.shots, "limit": None}).examples())
+        ids = {example.id for example in asked}
+        shown = next((example.id for example in found if example.id in ids), None)
+        if shown is not None:
+            raise DataError(
+                f"{self.shots}: the example {shown!r} is one of the questions, so its answer would be shown. "
+                "Give solved examples that are not asked."
+            )
+        return found
 
     def read_schema(self) -> str:
         """The text of ``answer_schema``; without one that of any JSON. Raises ConfigError."""
@@ -181,7 +196,12 @@ class SuiteSettings(Settings):
         Raises DataError or ConfigError before anything is generated, also for canaries that are no examples.
         """
         tasks = [
-            Task(settings=task, examples=tuple(task.examples()), answer_schema=task.read_schema())
+            Task(
+                settings=task,
+                examples=(asked := tuple(task.examples())),
+                shots=task.solved(asked),
+                answer_schema=task.read_schema(),
+            )
             for task in self.tasks
         ]
         ids = {task.settings.name: {example.id for example in task.examples} for task in tasks}
@@ -237,4 +257,5 @@ class Task(Settings):
 
     settings: TaskSettings
     examples: tuple[Example, ...]
+    shots: tuple[Example, ...] = ()
     answer_schema: str = ANY_JSON

@@ -2,11 +2,12 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from sft_server.demo.measure import Job, Plan
 from sft_server.demo.result import (
     BASE,
     FEDERATED,
@@ -19,7 +20,10 @@ from sft_server.demo.result import (
     score_of,
 )
 from sft_shared.dialogue import Example, ExpectedCall, Message, Provenance, Tool, ToolCall
-from sft_shared.evaluation.answering import EvaluationResult, judge
+from sft_shared.evaluation.answer_cache import Answer
+from sft_shared.evaluation.answering import EvaluationSettings
+from sft_shared.evaluation.results import MeasuredModel, SuiteResult, System
+from sft_shared.evaluation.scoring import score_answers
 
 CLIENTS = {"edge-1": ("simple_python",), "edge-2": ("multiple",), "edge-3": ("live_simple",)}
 NUM_HELD_OUT = 60
@@ -58,15 +62,32 @@ def held_out_example(number: int, *, category: str) -> Example:
 
 
 @pytest.fixture
-def results(held_out: list[Example]) -> dict[str, EvaluationResult]:
+def systems(held_out: list[Example]) -> dict[str, System]:
     """Answers of each model: right with its own chance, else wrong in one of four ways."""
     chances = {BASE: 0.0, FEW_SHOT: 0.05, **{local_name(client): 0.25 for client in CLIENTS}, FEDERATED: 0.45}
-    answers: dict[str, EvaluationResult] = {}
+    found: dict[str, System] = {}
     for name, chance in chances.items():
         draw = random.Random(name)
         texts = [answer(example, right=draw.random() < chance, draw=draw) for example in held_out]
-        answers[name] = judge(held_out, texts, seconds=31.0)
-    return answers
+        found[name] = judged(name, held_out, texts)
+    return found
+
+
+@pytest.fixture
+def system_of() -> Callable[..., System]:
+    """A function: name, examples and answers -> the model that gave them, judged."""
+    return judged
+
+
+def judged(name: str, examples: Sequence[Example], texts: Sequence[str]) -> System:
+    """A model that gave these answers, judged as the demo judges."""
+    plan = Plan(recipe=Path("r"), held_out=Path("h"), shots=None, folder=Path("m"), jobs=())
+    (task,) = plan.suite(Job(name=name), EvaluationSettings()).tasks
+    answers = [Answer(text, cut=False, seconds=31.0 / len(texts)) for text in texts]
+    result, rows = score_answers(task, examples, answers)
+    model = MeasuredModel(base_sha256="5f" * 32, adapter_sha256=None, label=name)
+    suite = SuiteResult(suite="demo", model=model, tasks=(result,), constrained=False)
+    return System(suite, {task.name: rows})
 
 
 def answer(example: Example, *, right: bool, draw: random.Random) -> str:
@@ -85,11 +106,15 @@ def answer(example: Example, *, right: bool, draw: random.Random) -> str:
 
 
 @pytest.fixture
-def make_result(results: dict[str, EvaluationResult]) -> Callable[..., DemoResult]:
-    """A DemoResult over ``results``; keyword arguments replace its fields."""
+def make_result(systems: dict[str, System], held_out: list[Example]) -> Callable[..., DemoResult]:
+    """A DemoResult over ``systems``; keyword arguments replace its fields."""
 
     def make(**changes: object) -> DemoResult:
         draw = random.Random(7)
+        unseen = {example.id for example in held_out[:40]}
+        scores = {
+            name: score_of(system, held_out, unseen_functions=unseen) for name, system in systems.items()
+        }
         losses = {
             client: tuple(1.2 * 0.93**step + 0.15 + 0.1 * draw.random() for step in range(42))
             for client in CLIENTS
@@ -106,23 +131,20 @@ def make_result(results: dict[str, EvaluationResult]) -> Callable[..., DemoResul
             "federated_accuracy_unseen_functions": 0.4,
             "train_examples": 734,
             "examples_too_long": 2,
-            "base_accuracy": results[BASE].accuracy,
-            "base_few_shot_accuracy": results[FEW_SHOT].accuracy,
+            "base_accuracy": scores[BASE].accuracy,
+            "base_few_shot_accuracy": scores[FEW_SHOT].accuracy,
             "num_shots": 2,
-            "local_accuracies": {client: results[local_name(client)].accuracy for client in CLIENTS},
-            "federated_accuracy": results[FEDERATED].accuracy,
-            "federated_ci95": results[FEDERATED].ci95,
+            "local_accuracies": {client: scores[local_name(client)].accuracy for client in CLIENTS},
+            "federated_accuracy": scores[FEDERATED].accuracy,
+            "federated_ci95": scores[FEDERATED].ci95,
             "update_bytes": 4_851_234,
             "update_bytes_fp32": 18_164_003,
             "update_bytes_ratio": 3.744,
             "num_updates": 9,
             "wall_s": 655.2,
             "phases_s": {"prepare": 14.0, "federation": 402.0, "training alone": 130.0, "measuring": 101.0},
-            "scores": {
-                name: score_of(result, unseen_functions={p.example_id for p in result.predictions[:40]})
-                for name, result in results.items()
-            },
-            "comparisons": compare_all(results, ours=FEDERATED),
+            "scores": scores,
+            "comparisons": compare_all(systems, ours=FEDERATED),
             "cycles": tuple(
                 CycleResult(
                     cycle=cycle,

@@ -9,8 +9,10 @@ import pytest
 import torch
 import yaml
 
-from sft_server.demo.measure import PROGRESS, Job, Plan, read_measurement, work_on
+from sft_server.demo.measure import PROGRESS, Job, Plan, work_on
+from sft_server.demo.result import texts_by_id
 from sft_shared.dialogue import Example, write_examples
+from sft_shared.evaluation.results import read_system
 from sft_shared.models.adapters import save_adapter
 from sft_shared.models.load import load_base
 from sft_shared.models.tiny import make_tiny_model
@@ -66,21 +68,16 @@ def test_two_processes_share_a_plan(plan: Plan, tmp_path: Path) -> None:
     alone.folder.mkdir()
     work_on(alone)
     for job in plan.jobs:
-        ours, theirs = (read_measurement(each.folder / f"{job.name}.json") for each in (plan, alone))
-        assert ours.predictions == theirs.predictions
-        assert ours.n == 12
+        ours, theirs = (texts_by_id(read_system(each.result(job.name))) for each in (plan, alone))
+        assert ours == theirs
+        assert len(ours) == 12
 
 
 def test_shots_and_adapters_change_what_is_measured(plan: Plan) -> None:
     """Neither is silently dropped: the three models give three sets of answers."""
     plan.folder.mkdir()
     work_on(plan)
-    answers = {
-        tuple(
-            prediction.text for prediction in read_measurement(plan.folder / f"{job.name}.json").predictions
-        )
-        for job in plan.jobs
-    }
+    answers = {tuple(texts_by_id(read_system(plan.result(job.name))).values()) for job in plan.jobs}
     assert len(answers) == 3
 
 
@@ -97,5 +94,5 @@ def test_an_error_is_one_line_and_the_exit_code(plan: Plan) -> None:
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "nowhere" in done.stderr
-    assert not (plan.folder / "gone.json").exists()
+    assert not (plan.result("gone")).exists()
     assert json.loads(path.read_text())["jobs"][0]["name"] == "gone"

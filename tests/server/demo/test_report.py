@@ -12,7 +12,8 @@ from sft_server.demo.report import find_flips, write_report
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, DemoResult, compare
 from sft_shared.data.page_numbers import percent
 from sft_shared.dialogue import Example
-from sft_shared.evaluation.answering import EvaluationResult
+from sft_shared.errors import DataError
+from sft_shared.evaluation.results import System
 
 
 class Links(HTMLParser):
@@ -33,9 +34,9 @@ def page(
     tmp_path: Path,
     make_result: Callable[..., DemoResult],
     held_out: list[Example],
-    results: dict[str, EvaluationResult],
+    systems: dict[str, System],
 ) -> str:
-    flips = find_flips(held_out, before=results[FEW_SHOT], after=results[FEDERATED])
+    flips = find_flips(held_out, before=systems[FEW_SHOT], after=systems[FEDERATED])
     return write_report(make_result(), flips=flips, folder=tmp_path).read_text(encoding="utf-8")
 
 
@@ -104,21 +105,22 @@ def test_figures_are_sharp_enough_to_print(page: str, tmp_path: Path) -> None:
         assert width >= 1200
 
 
-def test_flips_are_the_first_by_id_not_picked(
-    held_out: list[Example], results: dict[str, EvaluationResult]
-) -> None:
+def test_flips_are_the_first_by_id_not_picked(held_out: list[Example], systems: dict[str, System]) -> None:
     """At most four gained and three lost ones, each with the answer that is wrong."""
-    flips = find_flips(held_out, before=results[FEW_SHOT], after=results[FEDERATED])
+    flips = find_flips(held_out, before=systems[FEW_SHOT], after=systems[FEDERATED])
     assert [flip.gained for flip in flips] == sorted((flip.gained for flip in flips), reverse=True)
     assert sum(flip.gained for flip in flips) == 4
-    backwards = find_flips(held_out, before=results[FEDERATED], after=results[FEW_SHOT])
+    backwards = find_flips(held_out, before=systems[FEDERATED], after=systems[FEW_SHOT])
     assert sum(not flip.gained for flip in backwards) == 3
-    assert find_flips(held_out, before=results[BASE], after=results[BASE]) == []
+    assert find_flips(held_out, before=systems[BASE], after=systems[BASE]) == []
 
 
-def test_only_the_same_questions_are_compared(results: dict[str, EvaluationResult]) -> None:
+def test_only_the_same_questions_are_compared(
+    systems: dict[str, System], held_out: list[Example], system_of: Callable[..., System]
+) -> None:
     """Two evaluations over different questions are not paired silently."""
-    ours = results[FEDERATED]
-    fewer = EvaluationResult(**{**vars(ours), "predictions": ours.predictions[:-1]})
-    with pytest.raises(ValueError, match="other questions"):
+    ours = systems[FEDERATED]
+    (rows,) = ours.rows.values()
+    fewer = system_of("local", held_out[:-1], [row.prediction for row in rows[:-1]])
+    with pytest.raises(DataError, match="examples"):
         compare(ours, fewer, against="local")

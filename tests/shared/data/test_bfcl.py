@@ -11,7 +11,7 @@ from sft_shared.data import bfcl
 from sft_shared.data.bfcl import read_bfcl, to_example, to_json_schema
 from sft_shared.data.chat import answer_text
 from sft_shared.errors import DataError
-from sft_shared.evaluation.answering import judge
+from sft_shared.evaluation.metrics.calls import calls_match
 
 TRIANGLE = {
     "id": "simple_python_0",
@@ -111,8 +111,9 @@ def test_a_question_that_no_call_can_answer_is_left_out(extra: dict[str, list[st
     assert to_example(TRIANGLE, truth, category="simple_python", source="bfcl-eval 1") is None
 
 
-def test_the_package_is_read_without_being_imported(installed: Path) -> None:
+def test_the_package_is_read_without_being_imported(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Provenance names package and version; its code never ran."""
+    monkeypatch.delitem(sys.modules, "bfcl_eval", raising=False)  # another test's
     (example,) = read_bfcl(["simple_python"])
     assert example.provenance.source == "bfcl-eval 1.2.3"
     assert example.tools[0].name == "triangle_area"
@@ -156,5 +157,4 @@ def test_every_real_answer_is_right_by_its_own_ground_truth() -> None:
     )
     examples = read_bfcl(categories)
     assert len(examples) > 2300
-    result = judge(examples, [answer_text(example.answer) for example in examples], seconds=0.0)
-    assert [prediction.example_id for prediction in result.predictions if not prediction.score.match] == []
+    assert [each.id for each in examples if not calls_match(answer_text(each.answer), each)] == []

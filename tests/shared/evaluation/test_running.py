@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sft_shared.data.chat import DataSettings, ToolPromptSettings
-from sft_shared.dialogue import Example, Message
+from sft_shared.dialogue import Example, Message, write_examples
 from sft_shared.errors import DataError, ModelError
 from sft_shared.evaluation.answer_cache import ANSWERS
 from sft_shared.evaluation.answering import answers
@@ -251,6 +251,29 @@ def test_the_perplexity_of_the_reference_answers_is_asked_for_by_task(
     assert "perplexity" not in run(suite_of()).tasks[0].measured
 
 
+def test_shots_stand_before_every_question(
+    run: Callable[..., SuiteResult],
+    suite_of: MakeSuite,
+    questions: list[Example],
+    tmp_path: Path,
+) -> None:
+    """Solved examples with their tools change what is written, and one that is asked is refused.
+
+    Without that check the answer would stand in the prompt.
+    """
+    run(suite_of(), out=tmp_path / "without")
+    shots = [each.model_copy(update={"id": f"shot-{number}"}) for number, each in enumerate(questions[:2])]
+    write_examples(tmp_path / "shots.jsonl", shots)
+    run(suite_of({"shots": tmp_path / "shots.jsonl"}), out=tmp_path / "with")
+    without, with_shots = (
+        [row.prediction for row in rows_of(tmp_path / name)] for name in ("without", "with")
+    )
+    assert sum(one != other for one, other in zip(without, with_shots, strict=True)) > 10
+    write_examples(tmp_path / "shots.jsonl", questions[:1])
+    with pytest.raises(DataError, match=r"shots\.jsonl: the example 'q0' is one of the questions"):
+        run(suite_of({"shots": tmp_path / "shots.jsonl"}))
+
+
 def test_constrained_answers_are_reported_apart(
     run: Callable[..., SuiteResult], suite_of: MakeSuite, tmp_path: Path
 ) -> None:
@@ -300,8 +323,6 @@ def test_what_cannot_be_answered_is_refused_before_anything_is(
     tiny: Base,
 ) -> None:
     """A tool whose schema is none, an adapter of another rank: each says so, with the example's name."""
-    from sft_shared.dialogue import write_examples
-
     with pytest.raises(ModelError, match="does not fit"):
         run(suite_of(), state=LoraSettings(rank=4).initial(tiny, seed=0))
     tool = questions[3].tools[0].model_copy(update={"parameters": {"type": "dict"}})
