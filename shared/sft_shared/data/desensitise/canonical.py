@@ -16,7 +16,7 @@ from sft_shared.data.desensitise.blocks import (
     blocks,
     of_late,
 )
-from sft_shared.data.desensitise.disguises import escapes, may_be_disguised, separators
+from sft_shared.data.desensitise.disguises import escapes, lookalikes, may_be_disguised, separators
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff\u20e3]+"
@@ -113,7 +113,7 @@ _HAN_DIGITS = dict(
 )
 _HAN = "".join(_HAN_DIGITS)
 _SURE = _HAN[:-3]  # 洞, 拐 and 勾 are digits among digits only
-_GAP = r"[ \t\-,、.·/_|。…~]{0,3}"
+_GAP = r"[ \t\-,、.·/_|。…~]{0,3}(?:(?:然后|接着|开头|中间|后面|最后|再)是?[ ,、]?)?(?:后面[ ,]?)?"
 _TIMES = dict(zip("二两三四五六", (2, 2, 3, 4, 5, 6), strict=True))
 _HAN_HINTS = (
     re.compile(f"[{_SURE}](?:{_GAP}[{_HAN}0-9]|个[{_SURE}]{_GAP}[{_SURE}0-9])"),
@@ -150,10 +150,10 @@ _WORD = (
     rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|"
     rf"(?:{_COUNTED}) hundred|{_UNIT})(?![a-z])"
 )
-_BETWEEN = r"[\s,.;-]{1,3}(?:(?:dash|hyphen|then)[\s,.]+)?"
+_BETWEEN = r"[\s,.;-]{1,3}(?:(?:dash|hyphen|then|uh|um|er|\[pause\])[\s,.]+)?"
 _LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+)(?:{_BETWEEN}(?:{_WORD}|[0-9]+))+", re.I)
 _LATIN_PART = re.compile(
-    rf"(?P<hundreds>{_COUNTED}) hundred(?= (?:{_UNIT}) (?:{_UNIT})(?![a-z]))|"
+    rf"(?P<hundreds>{_COUNTED}) hundred(?=,? (?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z]))|"
     rf"(?P<many>{_MANY})[ -]+(?P<of>{_UNIT}|[0-9])|(?P<tens>{_TEN})(?:[ -]*(?P<ones>{_COUNTED})(?![a-z]))?"
     rf"|(?P<teen>{_TEEN})|(?P<unit>{_UNIT})|(?P<digits>[0-9]+)|dash|hyphen|then",
     re.I,
@@ -234,7 +234,13 @@ def _says_what_it_writes(shape: str) -> bool:
 
 def _undisguised(canonical: Canonical) -> Canonical:
     """Without the markup, escapes and odd signs that stand in a number or an address."""
-    for disguise in (escapes, escapes, escapes, separators):  # kinds of escapes, one inside another
+    for disguise in (
+        escapes,
+        escapes,
+        escapes,
+        lookalikes,
+        separators,
+    ):  # kinds of escapes, one inside another
         pieces = sorted(set(disguise(canonical.text)))
         apart = [piece for place, piece in enumerate(pieces) if not place or pieces[place - 1][1] <= piece[0]]
         canonical = _rewritten(canonical, apart) if apart else canonical

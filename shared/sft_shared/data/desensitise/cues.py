@@ -59,9 +59,9 @@ class Reading:
         )
 
     def is_dictated(self, start: int, end: int) -> bool:
-        """Were most digits of ``text[start:end]`` words in the original?"""
+        """Were many digits of ``text[start:end]`` words in the original?"""
         first, last = self._canonical.original(start, end)
-        return last - first > 2 * (end - start)
+        return last - first > 1.5 * (end - start)
 
     def cue_before(self, position: int, *, reach: int = 32) -> Cue | None:
         """The last cue that ends at most ``reach`` characters before ``position``, in the same sentence."""

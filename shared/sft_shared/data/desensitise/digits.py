@@ -109,13 +109,13 @@ def belongs_to_label(text: str, cue_end: int, start: int) -> bool:
 
 
 _UNIT = re.compile(
-    r"\s*多?(?:元(?!旦|月|宵)|块(?![打回接给联])|万(?![一能请分])|亿|千(?!万)|圆|美元|人民币|角(?!色)|次(?![日要序])|个(?![人位])|件|"
+    r"\s*(?:(?<=0)多)?(?:元(?!旦|月|宵)|块(?![打回接给联])|万(?![一能请分])|亿|千(?!万)|圆|美元|人民币|角(?!色)|次(?![日要序])|个(?![人位])|件|"
     r"条(?!件)|人(?![在不工员家名接是])|字|份|台(?![湾北州上里办])|套|只(?![能有接是收用打要在限发会可需支])|辆|吨|公斤|克(?!制)|千克|"
     r"米(?![女先小])|公里|平方|平米|立方|公顷|亩|千瓦时|字节|[毫微纳]秒|"
-    r"笔(?!记)|单(?![位据号独身子纯元])|秒(?![回接挂])|分钟|小时(?!候)|天(?![天津河])|股(?!东)|手(?![机头动写])|点赞|"
-    r"rmb|cny|usd|eur|yuan|dollars|bytes|kb|mb|gb|ms|rows|records|items|units|views|people|"
-    r"users|times|points|plays|likes|clicks|[nµ]s|pcs|km|kg|%|‰|°|seconds|requests|followers|shares)"
-    r"(?![a-z])",
+    r"笔(?!记)|单(?![位据号独身子纯元])|秒(?![回接挂])|分钟|小时(?!候)|天(?![天津河])|股(?!东)|手(?![机头动写])|点赞|%|‰|°|"
+    r"(?:rmb|cny|usd|eur|yuan|dollars|bytes|kb|mb|gb|ms|rows|records|items|units|views|people|"
+    r"users|times|points|plays|likes|clicks|[nµ]s|pcs|km|kg|seconds|requests|followers|shares)"
+    r"(?![a-z]))",
     re.I,
 )
 _COUNT_BEFORE = re.compile(

@@ -11,7 +11,7 @@ _ENTITY = re.compile(
 )
 _PERCENT = re.compile(r"%(40|2[eEdDbB]|5[fF]|3[0-9]|20|0[aAdD])(?=[0-9A-Za-z%@.-])")
 _EMPHASIS = re.compile(r"(?<=[0-9])([*_`~ ]*(?:\*\*|__|`|~~)[*_`~ ]*)(?=[0-9])")
-JOINERS = "然后是|然后|接着是|接着|接下来是?|再|后面是|后面|最后是|最后|和|杠|then|and|dash|hyphen"
+JOINERS = "然后是|然后|接着是|接着|接下来是?|再|后面是|后面|最后是|最后|和|杠|then|and|dash|hyphen|x|X"
 _sign = r"(?:<[^<>]{1,20}>|\\[rnt]|[^0-9A-Za-z\u3400-\u9fff\ufffc])"
 GAP = rf"(?:{_sign}{{1,12}}(?:(?:{JOINERS}){_sign}{{0,4}})?|(?:{JOINERS}){_sign}{{0,4}})"
 _GROUPS = (  # of a card, but not of an IPv6 address; of an identity number; of a mobile
@@ -22,8 +22,13 @@ _GROUPS = (  # of a card, but not of an IPv6 address; of an identity number; of 
 )
 _APART = re.compile(rf"[0-9]{{3}}{GAP}[0-9]{{4}}")  # in each of `_GROUPS`
 _SEVEN_DIGITS = re.compile(r"[0-9]{3}(?:[^0-9]{0,20}[0-9]){4}", re.S)
-_BETWEEN = re.compile(r"(?<=[0-9])[^0-9Xx]+(?=[0-9Xx])")
+_BETWEEN = re.compile(r"(?<=[0-9])[^0-9]+(?=[0-9])")
 _READ_ANYWAY = re.compile(r"[ \t]{0,2}[-./·_,、|]{0,2}[ \t]{0,2}(?:\n[ \t]*)?")
+
+_LOOKALIKE = re.compile(
+    r"(?<![A-Za-z0-9])(?=[^\n]{0,24}[OolI])[0-9OolI](?:[ ().-]{0,3}[0-9OolI]){9,11}(?![A-Za-z0-9])"
+)
+_LETTER = re.compile("[OolI]")
 
 Piece = tuple[int, int, str]
 
@@ -45,7 +50,17 @@ def escapes(text: str) -> Iterator[Piece]:
 
 def may_be_disguised(text: str) -> bool:
     """May `escapes` or `separators` find anything in a text that differs from this in its digits at most?"""
-    return "&" in text or "%" in text or _EMPHASIS.search(text) is not None or _APART.search(text) is not None
+    disguises = (_EMPHASIS, _APART, _LOOKALIKE)
+    return "&" in text or "%" in text or any(each.search(text) for each in disguises)
+
+
+def lookalikes(text: str) -> Iterator[Piece]:
+    """(start, end, digit) of one or two letters that a scan took for digits of a number: 3O5-555-0157."""
+    for found in _LOOKALIKE.finditer(text):
+        letters = list(_LETTER.finditer(text, *found.span()))
+        if len(letters) < 3:
+            for letter in letters:
+                yield letter.start(), letter.end(), "0" if letter[0] in "Oo" else "1"
 
 
 def separators(text: str) -> Iterator[Piece]:

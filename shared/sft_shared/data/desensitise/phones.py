@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import phonenumbers
 
 from sft_shared.data.desensitise.announced import announced_as_other
 from sft_shared.data.desensitise.cues import Reading
+from sft_shared.data.desensitise.dialling import is_valid_anywhere, is_valid_in
 from sft_shared.data.desensitise.digits import Number, belongs_to_label, is_draw, is_quantity, stands_alone
 from sft_shared.data.desensitise.spans import Span
 
@@ -22,9 +23,9 @@ _PREFIX = re.compile(r"(?:\(?(?:\+|00)\s?86\s?\)?|\(86\)|(?<!\d)86)[\s·.-]{0,2}
 _AREA = r"(?:10|2[0-57-9]|[3-9]\d{2})"
 _LANDLINE = re.compile(
     rf"(?<![0-9A-Za-z.])(?:(?:\+|00)86[ -]?|86[ -])?(?:\(\s?0?{_AREA}\s?\)|(?<=86)0?{_AREA}|"
-    rf"(?<=86[ -]){_AREA}|0{_AREA})[ -]{{0,3}}"
-    r"[2-8]\d{2,3}[ -]?\d{4}(?![0-9])"
-    r"(?P<extension>\s{0,2}(?:转|ext\.?|x|分机号?|-|#)\s{0,2}\d{1,6}(?![0-9]))?",
+    rf"(?<=86[ -]){_AREA}|0{_AREA})(?:[ -]{{0,3}}| ?[./_] ?)"
+    r"[2-8]\d{2,3}[ ._-]?\d{4}(?![0-9])"
+    r"(?P<extension>\s{0,2},?\s?(?:转|ext\.?|x|分机号?|-|#)\s{0,2}\d{1,6}(?![0-9]))?",
     re.I,
 )
 _SERVICE = re.compile(
@@ -34,7 +35,8 @@ _SERVICE = re.compile(
 _EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
 _AMERICAN = re.compile(
     rf"(?<![0-9A-Za-z.+$-])(?P<country>(?:\+|00)?1[ .-]{{1,2}})?"
-    rf"(?:(?P<round>[({{\[]?[2-9]\d\d[)}}\]])[ .-]{{0,2}}|[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
+    rf"(?:(?P<round>(?:[({{\[] ?)?[2-9]\d\d ?[)}}\]])[ .\n-]{{0,2}}|"
+    rf"[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
     rf"(?:(?(round)\d|[2-9]))\d\d(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?: ?[.-] ?| )))\d{{4}}"
     rf"(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
     re.I,
@@ -50,7 +52,7 @@ _INTERNATIONAL = re.compile(
     rf"00(?=\s?[1-9]\d{{0,2}}[ -]))\s?\(?[1-9](?:[ ./()-]{{0,3}}\d){{6,14}}(?![0-9]){_EXTENSION}",
     re.I,
 )
-_MAY_HOLD = re.compile(r"[\d(+][\d()}\] ./·-]{5}[\d() ./·-]*\d")
+_MAY_HOLD = re.compile(r"[\d(+][\d()}\] ./·_-]{5}[\d() ./·_-]*\d")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
 _STARTS = re.compile(  # of each of the patterns above
     r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|447|1[ .-]|[({\[]?[2-9]\d\d[ ./·)}\]-])"
@@ -61,6 +63,7 @@ _DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/.]\d{1,
 _MOMENT = re.compile(  # Unix time from 2001 to 2033, in seconds or milliseconds; a date with what follows it
     r"1\d{9}(?:\d{3})?|20[0-4]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{1,6}"
 )
+_LARGEST = ("2147483647", "4294967295")  # of 32 bits
 _CENTS = re.compile(r"\.\d\d?(?![\d.])")
 _CODE_BEFORE = re.compile(
     r"(?<![A-Za-z])(?!(?:TEL|FAX|MOB|PHONE|CELL|PH|[TMFP])-$)[A-Z]{1,6}-$"
@@ -68,7 +71,7 @@ _CODE_BEFORE = re.compile(
 _ROUND = re.compile(r"\d+[ -]\d*00[ -]\d*00")
 _MOST_DIGITS = 13
 _TRUNK = re.compile(
-    r"(?<![0-9A-Za-z_.+/$-])(?<!\d[ .:])(?:\(0\d{1,4}\)[ ./-]?|0\d{1,4}[ ./-])\d{2,8}(?:[ "
+    r"(?<![0-9A-Za-z_.+/$-])(?<!\d[ .:])(?:\(0\d{1,4}\)[ ./-]?|0\d{1,4}(?:[ ./-]| / ))\d{2,8}(?:[ "
     r"./-]\d{2,5}){0,4}(?![\d-]|[.:/]\d|[A-Za-z])"
 )
 _AMERICAN_DIGITS = re.compile(r"[2-9]\d\d[2-9]\d{6}")
@@ -84,6 +87,11 @@ _SHORT_CODE = re.compile(
     r"(?:9(?<![0-9A-Za-z.-]9)(?:[56]\d{3}|6\d{4})|1(?<![0-9A-Za-z.-]1)[02]\d{3})(?![0-9A-Za-z]|[.-]\d)"
 )
 _ANY_SHORT_CODE = re.compile(r"(?<![0-9A-Za-z.-])\d{5,6}(?![0-9A-Za-z]|[.-]\d)")
+_SECOND = re.compile(  # 0571-87028078/87023752: a number that shares its area code
+    r"\s?(?:[/、,]|或者?|和|or|and|&)\s?(?P<local>[2-9]\d{2,3}[ -]?\d{4})(?![0-9A-Za-z.-])"
+)
+_LOCAL = re.compile(r"(?<= )(?<!\d )[2-9]\d\d-\d{4}(?![0-9A-Za-z-]|\.\d)")
+_SAME_BREATH = 60  # characters behind a number in which another one may do without the area code
 _VANITY = re.compile(  # 1-800-FLOWERS
     r"(?<![0-9A-Za-z-])1-8(?:00|33|44|55|66|77|88)-(?:\d{3}-[A-Z]{4}|[A-Z]{3,4}-?[A-Z]{3,4})(?![0-9A-Za-z])"
 )
@@ -103,48 +111,6 @@ _ALSO = re.compile(  # one more number, behind another: "at 713-256-3124 or 7026
     r"(?: or|,|;| and| &| to| /|/)(?: or| and)?\s?$",
     re.I,
 )
-_REGIONS = (
-    "US",
-    "GB",
-    "AU",
-    "IN",
-    "FR",
-    "DE",
-    "IE",
-    "NZ",
-    "TW",
-    "SG",
-    "HK",
-    "JP",
-    "IT",
-    "ES",
-    "BR",
-    "MX",
-    "KR",
-    "NL",
-    "ZA",
-    "AE",
-)
-
-
-def is_valid_anywhere(digits: str) -> bool:
-    """Would the digits reach somebody if dialled within one of the larger countries?"""
-    return _is_valid(digits, _REGIONS)
-
-
-def is_valid_abroad(digits: str) -> bool:
-    """Would they, dialled with a + before them?"""
-    return _is_valid(f"+{digits}", (None,))
-
-
-def _is_valid(digits: str, regions: Iterable[str | None]) -> bool:
-    for region in regions:
-        try:
-            if phonenumbers.is_valid_number(phonenumbers.parse(digits, region)):
-                return True
-        except phonenumbers.NumberParseException:
-            continue
-    return False
 
 
 def may_be_mobile(shape: Reading, number: Number) -> bool:
@@ -181,7 +147,7 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
     if not (mobile or said or len(digits) in (10, 11)):
         return
     beside = cue is not None and cue.end >= start - 2
-    if len(sizes) == 1 and not beside and _MOMENT.fullmatch(digits):
+    if len(sizes) == 1 and not beside and (_MOMENT.fullmatch(digits) or digits in _LARGEST):
         return
     if mobile and not _ABROAD.search(text, max(0, start - 6), start):
         usual = _MOBILE_GROUPS.fullmatch(",".join(map(str, sizes)))
@@ -190,7 +156,7 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         if not said and (
             _is_harmless(reading, start)
             or is_quantity(text, start, end)
-            or "\n" in number.marks
+            or ("\n" in number.marks and not (sizes == (3, 4, 4) and number.whole))
             or _CENTS.match(text, end)
             or digits.endswith("0000000")
             or (len(sizes) > 1 and _CODE_BEFORE.search(text, max(0, start - 7), start))
@@ -224,7 +190,7 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         and 10 <= len(digits) <= 11
         and reading.is_dictated(start, end)
         and is_valid_anywhere(digits)
-    ):
+    ) or (_is_spaced_out(number) and not _is_harmless(reading, start)):
         yield Span(start, end, "phone", 0.6)
     elif (
         (cue is None or said)
@@ -243,6 +209,23 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         and is_valid_anywhere(digits)
     ):
         yield Span(start, end, "phone", 0.55)
+
+
+def _is_spaced_out(number: Number) -> bool:
+    """Is it written digit by digit, and a number of China with its area code or of North America?
+
+    >>> _is_spaced_out(Number(0, 19, "5035550100", (1,) * 10, frozenset({" ", "-"}), whole=True))
+    True
+    """
+    digits = number.digits
+    return (
+        set(number.sizes) == {1}
+        and number.whole
+        and number.plain
+        and len(set(digits)) > 3
+        and is_valid_in("CN" if digits[0] == "0" else "US", digits)
+        and (_AMERICAN_DIGITS.fullmatch(digits) is not None or (len(digits) == 11 and digits[0] == "0"))
+    )
 
 
 _FORMATTED = re.compile(r"\+|\(\d{3,4}\)|[2-9]\d\d([-. ])\d{3}\1\d{4}(?!\d)")
@@ -270,7 +253,11 @@ def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:
 
 def _is_harmless(reading: Reading, start: int) -> bool:
     cue = reading.cue_before(start, reach=6)
-    return cue is not None and cue.theme == "harmless"
+    return (
+        cue is not None
+        and cue.theme == "harmless"
+        and _DIALLED.search(reading.text, max(cue.end, start - 6), start) is None
+    )
 
 
 def may_hold_phones(shape: Reading) -> bool:
@@ -302,6 +289,7 @@ def _shaped(reading: Reading) -> Iterator[Span]:
         yield Span(
             found.start(), found.end(), "phone", 0.85 if not _is_harmless(reading, found.start()) else 0.3
         )
+        yield from _second(text, found.end())
     for found in _SERVICE.finditer(text):
         said = _is_said(reading, found.start(), found.end())
         grouped = ("-" in found[0] or " " in found[0]) and not _is_harmless(reading, found.start())
@@ -316,6 +304,9 @@ def _shaped(reading: Reading) -> Iterator[Span]:
             continue
         if not _is_harmless(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
             yield Span(found.start(), found.end(), "phone", 0.9)
+            yield from _second(text, found.end())
+            for local in _LOCAL.finditer(text, found.end(), found.end() + _SAME_BREATH):
+                yield Span(*local.span(), "phone", 0.55)
     for found in _BRITISH.finditer(text):
         said = _is_said(reading, found.start(), found.end())
         harmless = _is_harmless(reading, found.start()) or is_quantity(text, found.start(), found.end())
@@ -324,6 +315,13 @@ def _shaped(reading: Reading) -> Iterator[Span]:
     yield from _national(reading)
     for found in _INTERNATIONAL.finditer(text):
         yield from _international(reading, found)
+
+
+def _second(text: str, end: int) -> Iterator[Span]:
+    """The number behind the one that ends at ``end``, written without the area code that both have."""
+    found = _SECOND.match(text, end)
+    if found and not is_quantity(text, *found.span("local")):
+        yield Span(*found.span("local"), "phone", 0.7)
 
 
 def _national(reading: Reading) -> Iterator[Span]:

@@ -12,12 +12,12 @@ from sft_shared.data.desensitise.canonical import Canonical, read
 from sft_shared.data.desensitise.cards import find_cards
 from sft_shared.data.desensitise.chinese_name_labels import could_be_chinese_name
 from sft_shared.data.desensitise.cues import Reading, Theme
+from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
 from sft_shared.data.desensitise.digits import Number
 from sft_shared.data.desensitise.disguises import GAP
 from sft_shared.data.desensitise.documents import find_resident_ids
 from sft_shared.data.desensitise.english_name_phrases import could_be_english_name
 from sft_shared.data.desensitise.network import find_emails, may_hold_email
-from sft_shared.data.desensitise.phones import is_valid_abroad, is_valid_anywhere
 from sft_shared.data.desensitise.spans import Kind, Span
 
 _PIECE = re.compile(r"[0-9](?:[ .·/-]{0,2}[0-9])*(?:[ -]?[Xx](?![A-Za-z]))?")
@@ -27,6 +27,9 @@ _MOST_DIGITS = 19
 _LONGEST_PIECE, _LONGEST_WRITTEN = 60, 240  # characters of a turn as it is read, and as it was written
 _BEGINS = re.compile(r"[^0-9]{0,6}(?:号|前面|前[三四]位|开头|先记)[^0-9]{0,4}[0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
+_COUNTS = re.compile(r"多少|几[个件台箱]|数量|价|元|块|how (?:many|much)|quantit|price|amount", re.I)
+_AMERICAN_PARTS = ((3, 7), (3, 3, 4), (6, 4))
+_USUAL_PARTS = ((3, 4, 4), (3, 8), (7, 4), (4, 4, 3), (4, 7), (4, 3, 4))
 _Place = tuple[int, int, str]  # start and end in the original text of a turn, digits
 
 
@@ -70,7 +73,7 @@ def _numbers(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[
             if len(digits) > _MOST_DIGITS:
                 break
             begun = _BEGINS.match(read(texts[first])[1].text) is not None
-            kind = _kind(digits, theme, begun=begun)
+            kind = _kind(digits, theme, begun=begun) or _phone_in_usual_parts(texts, parts, theme)
             if kind:
                 for place, (begin, end, _) in parts:
                     yield place, Span(begin, end, kind, 0.9)
@@ -116,6 +119,34 @@ def _piece(canonical: Canonical) -> _Place | None:
     start, end = canonical.original(found[0].start(), found[-1].end())
     digits = re.sub(r"[^0-9X]", "", "".join(each[0] for each in found).upper())
     return (start, end, digits) if len(digits) < 18 else None
+
+
+def _phone_in_usual_parts(
+    texts: Sequence[str], parts: Sequence[tuple[int, _Place]], theme: Theme | None
+) -> Kind | None:
+    """A telephone number that nobody names, but that is split as people split one.
+
+    It begins with + or 00 and a country, is a Chinese landline behind its area code, or a mobile number in
+    its usual groups; and no turn of it speaks of another number, nor the one before it of a quantity.
+    """
+    asked = max(0, parts[0][0] - 1)
+    if any(map(_COUNTS.search, texts[asked : parts[-1][0] + 1])):
+        return None
+    if theme not in (None, "phone") or any(
+        Reading(read(texts[turn])[1]).themes - {"phone"} for turn, _ in parts
+    ):
+        return None
+    turn, (start, _end, head) = parts[0]
+    sizes = tuple(len(digits) for _, (_, _, digits) in parts)
+    digits = "".join(digits for _, (_, _, digits) in parts)
+    if texts[turn][:start].rstrip().endswith(("+", "＋")) or head.startswith("00"):
+        return "phone" if is_valid_abroad(digits.removeprefix("00")) else None
+    if _MOBILE.fullmatch(digits):
+        return "phone" if sizes in _USUAL_PARTS else None
+    if sizes in _AMERICAN_PARTS and is_valid_in("US", digits):
+        return "phone"
+    is_landline = sizes[0] in (3, 4) and head[0] == "0" and len(digits) in (10, 11, 12)
+    return "phone" if is_landline and is_valid_in("CN", digits) else None
 
 
 def _kind(digits: str, theme: Theme | None, *, begun: bool) -> Kind | None:

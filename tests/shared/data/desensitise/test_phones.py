@@ -26,6 +26,15 @@ def telephones(text: str) -> list[str]:
         *(("415)555-0132", "415)555-0132"), ("{415} 555-0132", "{415} 555-0132")),
         *(("Nobody picks up 2125550117, sadly.", "2125550117"),),
         *(("06 12 34 56 78 is my French mobile", "06 12 34 56 78"),),
+        *(("型号不对，打13912345678", "13912345678"), ("前夫持13912345678多次发短信", "13912345678")),
+        *(("138 x 1234 x 5678", "138 x 1234 x 5678"), ("135 1494\n7757", "135 1494\n7757")),
+        *(("029_8832_5276 up", "029_8832_5276"), ("Berlin: 030 / 2093-1841", "030 / 2093-1841")),
+        *(("0 2 3 - 6 7 8 5 4 4 1 8", "0 2 3 - 6 7 8 5 4 4 1 8"), ("3O5-555-0157", "3O5-555-0157")),
+        *(
+            ("一三五，然后6678，然后零二一四", "一三五，然后6678，然后零二一四"),
+            ("电话 l3912345678", "l3912345678"),
+        ),
+        *(("seven oh three uh five five five, zero one one eight",) * 2,),
     ],
 )
 def test_a_number_is_found_in_many_forms(text: str, number: str) -> None:
@@ -40,6 +49,14 @@ def test_numbers_side_by_side_are_each_found() -> None:
         "一六一八五九八一零一五",
     ]
     assert telephones("reach her at 7132563124 or 7026188392") == ["7132563124", "7026188392"]
+
+
+def test_a_number_that_shares_an_area_code_is_found_too() -> None:
+    """But not what is a quantity there."""
+    assert telephones("0571-87028078/87023752，都是") == ["0571-87028078", "87023752"]
+    assert telephones("(540) 555-0151 or 555-0152") == ["(540) 555-0151", "555-0152"]
+    assert telephones("Dad's (540) 555-0151, the shop's 555-0152") == ["(540) 555-0151", "555-0152"]
+    assert telephones("0571-87028078，87023752元") == ["0571-87028078"]
 
 
 def test_a_number_before_an_address_keeps_its_end() -> None:
@@ -60,6 +77,13 @@ def test_a_number_before_an_address_keeps_its_end() -> None:
         "ts 1741659727",
         "the invoice 2125550117 is wrong",
         "GET /items/2125550117 took 12 ms",
+        "型号 13912345678",
+        "访问13912345600多次",
+        "15832000000个token",
+        "the counter stopped at 2147483647",
+        "1 2 3 4 5 6 7 8 9 0",
+        "part lO0l-2OOl-O0Il",
+        "135\n1494\n77572",
     ],
 )
 def test_other_numbers_of_such_a_form_are_left(text: str) -> None:
