@@ -4,7 +4,8 @@ Two task families on SmolLM2-135M: customers' intents (Bitext, its own test file
 out by id). Each is trained by a federation of three clients that know different things, by each client alone,
 and on all data in one place, with the same number of examples seen; see `bench.claims_family`. Then:
 
-- accuracy: federated against the base, which gets the better of its two prompts (with solved examples or not)
+- accuracy: federated against the base at its best: without or with solved examples in its prompt, or with
+  them and held to the right form
 - compliance: answers of the right form that break no rule of conduct, to questions of the sets' test files,
   as the model writes them, and held to the answer's JSON Schema
 - a cycle against retraining from scratch (`bench.claims_cycle`)
@@ -20,6 +21,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,35 +29,49 @@ import numpy as np
 from rich.table import Table
 
 from bench.bitext import draw_per_intent, intent_example, read_bitext
-from bench.claims_cycle import CyclePlan, race, speedup
-from bench.claims_data import intents, listing, tools
-from bench.claims_family import BASE, CENTRAL, FEDERATED, FEW_SHOT, FamilyRun
+from bench.claims_cycle import CyclePlan, curve, race, speedup
+from bench.claims_data import conduct, intents, listing, tools
+from bench.claims_family import BASE, CENTRAL, FEDERATED, FEW_SHOT, HELD, FamilyRun
 from bench.claims_page import write_page
 from bench.study_run import TUNING, Kept, Lab, finish
 from sft_shared.data.chat import DataSettings
 from sft_shared.dialogue import Example
 from sft_shared.errors import DataError, FedsftError
 from sft_shared.evaluation.compare import paired_bootstrap, wilson_interval
+from sft_shared.evaluation.metrics.conduct import Compliance
 from sft_shared.evaluation.results import System, read_system
 from sft_shared.models.load import ModelSettings, load_base
 
-COMMAND = 'make bench-claims BENCH_ARGS="--bitext FOLDER --banking77 FOLDER"'
 NEW_INTENTS = 3  # of 27, whose examples arrive in the cycle
 NUM_RESAMPLES = 2000
+SCRATCH_PARTS = (0.2, 0.3, 0.45, 0.7, 1.0)  # of the steps of a training from scratch
+CYCLE_STEPS = (3, 4, 6, 9, 13)
 BANKING_EVERY = 5  # of its test questions, one in so many is asked
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure all claims and report; returns the exit code."""
-    options = _options(arguments)
+    options = options_of(arguments)
     try:
         summary = measure(options)
     except FedsftError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    write_page(options.page, summary, command=COMMAND)
+    write_page(options.page, summary, command=command(options))
     finish(options.out, summary["claims"], table(summary["claims"]))
     return 0
+
+
+def command(options: argparse.Namespace) -> str:
+    """What was typed to get these numbers, but for the folders' places."""
+    plain = vars(options_of(["--bitext", ".", "--banking77", "."]))
+    changed = [
+        f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in vars(options).items()
+        if value != plain[name] and name not in ("bitext", "banking77", "out", "page")
+    ]
+    arguments = " ".join(["--bitext FOLDER --banking77 FOLDER", *changed])
+    return f'make bench-claims BENCH_ARGS="{arguments}"'
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -77,20 +93,22 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         runs["tools"] = FamilyRun(family, folder / "tools")
     claims: list[dict[str, Any]] = []
     families = {}
-    for name, run in runs.items():
+    for run in runs.values():
         run.prepare()
-        measured = run.measure(run.train())
+    adapters = {}
+    for name, run in runs.items():
+        trained = run.train()
+        adapters[name] = trained[FEDERATED]
+        measured = run.measure(trained)
         run.compare(measured)
         systems = {label: read_system(place) for label, place in measured.items()}
-        claims += accuracy_claims(run, systems)
+        claims += accuracy_claims(run, systems, command=command(options))
         families[name] = described(run, systems)
     if "intents" in runs:
-        claims += compliance_claims(runs["intents"], options)
-        found = Kept(folder / "cycle", {"steps": options.cycle_steps, "per_intent": options.per_intent}).get(
-            "race", lambda: cycle_race(options)
-        )
-        claims.append(cycle_claim(found))
-        families["intents"]["cycle"] = found
+        more, parts = compliance_claims(runs["intents"], adapters["intents"], options)
+        found = cycle_race(options, folder / "cycle")
+        claims += [*more, cycle_claim(found, command=command(options))]
+        families["intents"] |= {"compliance": parts, "cycle": found}
     return {"claims": claims, "families": families}
 
 
@@ -106,12 +124,12 @@ def values_of(system: System, metric: str) -> dict[str, float]:
     return {row.id: value for row in rows if (value := row.values[metric]) is not None}
 
 
-def accuracy_claims(run: FamilyRun, systems: Mapping[str, System]) -> list[dict[str, Any]]:
-    """Federated against the base at its better prompt, against each client alone, and against central."""
+def accuracy_claims(run: FamilyRun, systems: Mapping[str, System], *, command: str) -> list[dict[str, Any]]:
+    """Federated against the base at its best, against each client alone, and against central."""
     family, metric = run.family, run.family.main_metric
     values = {label: values_of(system, metric) for label, system in systems.items()}
     ids = sorted(values[FEDERATED])
-    best_base = max((BASE, FEW_SHOT), key=lambda label: sum(values[label].values()))
+    best_base = max((BASE, FEW_SHOT, HELD), key=lambda label: sum(values[label].values()))
     claims = []
     for rival, bar in ((best_base, 0.30), *((name, 0.0) for name in family.clients), (CENTRAL, -0.02)):
         ours, theirs = ([values[label][key] for key in ids] for label in (FEDERATED, rival))
@@ -125,7 +143,7 @@ def accuracy_claims(run: FamilyRun, systems: Mapping[str, System]) -> list[dict[
                 "n": len(ids),
                 "bar": f"{'>' if above else '>='} {bar:.2f}",
                 "met": found.difference > bar if above else found.difference >= bar,
-                "command": COMMAND,
+                "command": command,
             }
         )
     return claims
@@ -147,17 +165,36 @@ def described(run: FamilyRun, systems: Mapping[str, System]) -> dict[str, Any]:
     }
 
 
-def compliance_claims(run: FamilyRun, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Share of answers that have the right form and break no rule of conduct, free and held to the form."""
+def compliance_claims(
+    run: FamilyRun, adapter: Path, options: argparse.Namespace
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Share of answers that have the right form and break no rule of conduct, free and held to the form.
+
+    Also the two parts of it, and those of the base and of the questions sent back: what are they worth?
+    """
     family = run.family
     names = sorted({example.category for share in family.clients.values() for example in share})
     asked = [*family.held_out, *banking_questions(options.banking77, names)]
+    plans: list[tuple[str, dict[str, Any]]] = [
+        (BASE, {"adapter": None}),
+        (FEW_SHOT, {"adapter": None, "shots": True}),
+        ("SFT alone", {"adapter": adapter}),
+        ("SFT, constrained", {"adapter": adapter, "constrained": "json"}),
+    ]
+    parts: dict[str, Any] = {"the questions themselves": _echoed(asked)}
     claims = []
-    for constrained, how in (("off", "SFT alone"), ("json", "constrained")):
-        folder = run.measure_more(f"compliance-{constrained}", asked, constrained=constrained)
-        system = read_system(folder)
+    for how, arguments in plans:
+        name = f"compliance-{how.replace(', ', '-').replace(' ', '-').lower()}"
+        system = read_system(run.measure_more(name, asked, **arguments))
         form, conduct = values_of(system, "schema_valid"), values_of(system, "compliance")
-        good = sum(form[key] == 1 and conduct[key] == 1 for key in conduct)
+        parts[how] = {
+            "form": sum(form.values()) / len(form),
+            "conduct": sum(conduct.values()) / len(conduct),
+            "both": sum(form[key] == conduct[key] == 1 for key in conduct) / len(conduct),
+        }
+        if arguments["adapter"] is None:
+            continue
+        good = sum(form[key] == conduct[key] == 1 for key in conduct)
         low, high = wilson_interval(good, num_total=len(conduct))
         claims.append(
             {
@@ -167,10 +204,16 @@ def compliance_claims(run: FamilyRun, options: argparse.Namespace) -> list[dict[
                 "n": len(conduct),
                 "bar": ">= 0.99",
                 "met": good / len(conduct) >= 0.99,
-                "command": COMMAND,
+                "command": command(options),
             }
         )
-    return claims
+    return claims, parts
+
+
+def _echoed(asked: Sequence[Example]) -> dict[str, float]:
+    judge = Compliance.model_validate(conduct())
+    values = [judge(str(example.prompt[-1].content), example) or 0.0 for example in asked]
+    return {"form": 0.0, "conduct": sum(values) / len(values), "both": 0.0}
 
 
 def banking_questions(folder: Path, names: Sequence[str]) -> list[Example]:
@@ -191,57 +234,55 @@ def banking_questions(folder: Path, names: Sequence[str]) -> list[Example]:
     return listing(made, names)
 
 
-def cycle_race(options: argparse.Namespace) -> dict[str, Any]:
-    """The curves of `bench.claims_cycle` on Bitext."""
-    lab = Lab(
-        base=load_base(ModelSettings(device="cpu")),
-        data=DataSettings(max_tokens=384),
-        threads=options.threads,
-    )
+def cycle_race(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """The curves of `bench.claims_cycle` on Bitext, for each seed."""
     rows = read_bitext(options.bitext / "train.csv")
     names = sorted({example.category for example in rows})
     examples = listing(draw_per_intent(rows, count=options.per_intent, seed=0), names)
     arriving = set(names[:: len(names) // NEW_INTENTS][:NEW_INTENTS])
     test = listing(read_bitext(options.bitext / "test.csv"), names)
-    training = _training(steps=1, batch_size=16, cycles=1, threads=options.threads)["training"]
-    return race(
-        lab,
-        TUNING.initial(lab.base, seed=0),
-        [example for example in examples if example.category not in arriving],
-        [example for example in examples if example.category in arriving],
-        test[:: max(1, len(test) // options.race_questions)][: options.race_questions],
-        plan=CyclePlan(
-            before=options.cycle_steps,
-            scratch=[options.cycle_steps // part for part in (8, 4, 2, 1)],
-            cycle=[3, 6, 12],
-            training=training,
-        ),
+    chosen = test[:: max(1, len(test) // options.race_questions)][: options.race_questions]
+    plan = CyclePlan(
+        before=options.cycle_steps,
+        scratch=[round(options.cycle_steps * part) for part in SCRATCH_PARTS],
+        cycle=CYCLE_STEPS,
+        training=_training(steps=1, batch_size=16, cycles=1, threads=options.threads)["training"],
     )
+    settings = {**vars(plan), "per_intent": options.per_intent, "questions": len(chosen)}
+    kept = Kept(folder, settings)
+    lab = Lab(
+        base=load_base(ModelSettings(device="cpu")),
+        data=DataSettings(max_tokens=384),
+        threads=options.threads,
+    )
+    old = [example for example in examples if example.category not in arriving]
+    new = [example for example in examples if example.category in arriving]
+    return [
+        kept.get(f"seed-{seed}", partial(race, lab, old, new, chosen, plan=plan, seed=seed))
+        for seed in options.race_seeds
+    ]
 
 
-def cycle_claim(found: Mapping[str, Any]) -> dict[str, Any]:
+def cycle_claim(seeds: Sequence[Mapping[str, Any]], *, command: str) -> dict[str, Any]:
     """The ratio of times; its interval from drawing the questions anew."""
-    ratio = speedup(found)
+    found = speedup(curve(seeds, "cycle"), curve(seeds, "scratch"))
     draws = np.random.default_rng(0)
-    n = len(found["before"]["right"])
+    n = len(seeds[0]["before"]["right"])
     ratios = []
     for _ in range(NUM_RESAMPLES):
-        drawn = draws.integers(0, n, n)
-        again = {
-            name: [{**point, "right": [point["right"][at] for at in drawn]} for point in found[name]]
-            for name in ("cycle", "scratch")
-        }
-        ratios.append(speedup(again)["ratio"])
+        drawn = draws.integers(0, n, n).tolist()
+        ratios.append(speedup(curve(seeds, "cycle", drawn), curve(seeds, "scratch", drawn))["ratio"])
     low, high = np.quantile(ratios, [0.025, 0.975])
-    share, quality = found["new_share"], ratio["quality"]
+    share = seeds[0]["num_new"] / (seeds[0]["num_new"] + seeds[0]["num_old"])
+    said = f"{found['quality']:.1%}, {share:.0%} of the data new"
     return {
-        "claim": f"a cycle against retraining to {quality:.1%}, {share:.0%} of the data new: times faster",
-        "value": ratio["ratio"],
+        "claim": f"a cycle against retraining to {said}: times faster",
+        "value": found["ratio"],
         "ci95": [float(low), float(high)],
         "n": n,
         "bar": ">= 5",
-        "met": ratio["ratio"] >= 5,
-        "command": COMMAND,
+        "met": found["ratio"] >= 5,
+        "command": command,
     }
 
 
@@ -257,7 +298,7 @@ def table(claims: Sequence[Mapping[str, Any]]) -> Table:
     return shown
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.claims", description=(__doc__ or "").splitlines()[0]
     )
@@ -273,7 +314,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         default=300,
         help="asked at each point of the race (default: %(default)s)",
     )
-    add("--cycle-steps", type=int, default=96, help="steps of a training from scratch (default: %(default)s)")
+    add("--race-seeds", type=int, nargs="+", default=[0, 1], help="(default: %(default)s)")
+    add("--cycle-steps", type=int, default=72, help="steps of a training from scratch (default: %(default)s)")
     add("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
     add("--out", type=Path, default=Path("runs/bench/claims.json"), help="(default: %(default)s)")
     add("--page", type=Path, default=Path("docs/results.md"), help="(default: %(default)s)")

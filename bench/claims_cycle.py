@@ -2,32 +2,37 @@
 
 A model knows most intents; examples of some more arrive. The cycle goes on from the model's adapter, on the
 new examples and as many old ones. From scratch, all examples are trained on. Both are trained several times,
-for more and more steps, each time with a schedule of that length, and measured on questions of all intents;
-the time is that of the training that was long enough.
+for more and more steps, each time with a schedule of that length, and measured on questions of all intents.
+
+The quality to reach is one point below the best that any training from scratch reaches. Each side's time is
+that of the shortest training that reaches it, between two lengths by a straight line. All of it is done for
+several seeds, and accuracies and times are their means.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
+from time import perf_counter
 from typing import Any
 
 import torch
 
-from bench.study_run import Lab
+from bench.study_run import TUNING, Lab
 from sft_shared.data.chat import Row, tokenize_all
 from sft_shared.dialogue import Example
 from sft_shared.evaluation.metrics.structure import IntentAccuracy
 from sft_shared.training.settings import TrainingSettings
 
 MAX_ANSWER_TOKENS = 96
+MARGIN = 0.01  # of accuracy below the best from scratch
 right_intent = IntentAccuracy()
 
 
 @dataclass(frozen=True)
 class CyclePlan:
-    """Lengths in steps: of the training that came before, and of the runs that race."""
+    """Lengths in steps: of the training that came before, and of the runs that race, shortest first."""
 
     before: int
     scratch: Sequence[int]
@@ -35,84 +40,95 @@ class CyclePlan:
     training: Mapping[str, Any]
 
 
-def runs(
-    lab: Lab,
-    parent: Mapping[str, torch.Tensor],
-    rows: Sequence[Row],
-    questions: Sequence[Example],
-    *,
-    lengths: Sequence[int],
-    training: Mapping[str, Any],
-    title: str,
-) -> tuple[list[dict[str, Any]], Mapping[str, torch.Tensor]]:
-    """A whole training of each length, with a schedule of its own; seconds and right answers of each."""
-    state, points = parent, []
-    for steps in lengths:
-        settings = TrainingSettings.model_validate({**training, "steps": steps})
-        started = time.perf_counter()
-        result, _ = lab.fine_tune(parent, rows, settings=settings, title=f"{title}, {steps} steps")
-        seconds = time.perf_counter() - started
-        state = result.state
-        texts = lab.answers(state, questions, max_new_tokens=MAX_ANSWER_TOKENS)
-        right = [bool(right_intent(text, each)) for text, each in zip(texts, questions, strict=True)]
-        points.append({"steps": steps, "seconds": seconds, "right": right})
-    return points, state
-
-
 def race(
     lab: Lab,
-    initial: Mapping[str, torch.Tensor],
     old: Sequence[Example],
     new: Sequence[Example],
     questions: Sequence[Example],
     *,
     plan: CyclePlan,
+    seed: int,
 ) -> dict[str, Any]:
-    """Both curves. ``new`` are the examples that arrive."""
+    """The curves of one seed. ``new`` are the examples that arrive.
+
+    ``cycle`` and ``scratch`` are points ``{steps, seconds, right}``; ``right`` says of each question whether
+    it was answered with its intent.
+    """
     known = tokenize_all(old, lab.base.tokenizer, lab.data)
     fresh = tokenize_all(new, lab.base.tokenizer, lab.data)
-    common: dict[str, Any] = {"training": plan.training}
-    before, state = runs(lab, initial, known, questions, lengths=[plan.before], title="before", **common)
+    initial = TUNING.initial(lab.base, seed=seed)
     replayed = known[:: max(1, len(known) // len(fresh))][: len(fresh)]
-    rows = [*fresh, *replayed]
-    cycle, _ = runs(lab, state, rows, questions, lengths=plan.cycle, title="cycle", **common)
-    rows = [*known, *fresh]
-    scratch, _ = runs(lab, initial, rows, questions, lengths=plan.scratch, title="from scratch", **common)
+
+    def run(
+        parent: Mapping[str, torch.Tensor], rows: Sequence[Row], steps: int, name: str
+    ) -> tuple[dict[str, Any], Mapping[str, torch.Tensor]]:
+        settings = TrainingSettings.model_validate({**plan.training, "steps": steps, "seed": seed})
+        started = perf_counter()
+        result, _ = lab.fine_tune(
+            parent, rows, settings=settings, title=f"{name}, {steps} steps, seed {seed}"
+        )
+        seconds = perf_counter() - started
+        texts = lab.answers(result.state, questions, max_new_tokens=MAX_ANSWER_TOKENS)
+        right = [bool(right_intent(text, each)) for text, each in zip(texts, questions, strict=True)]
+        return {"steps": steps, "seconds": seconds, "right": right}, result.state
+
+    before, state = run(initial, known, plan.before, "before")
     return {
-        "before": before[-1],
-        "cycle": cycle,
-        "scratch": scratch,
-        "new_share": len(fresh) / (len(known) + len(fresh)),
+        "before": before,
+        "cycle": [run(state, [*fresh, *replayed], steps, "cycle")[0] for steps in plan.cycle],
+        "scratch": [run(initial, [*known, *fresh], steps, "from scratch")[0] for steps in plan.scratch],
         "num_new": len(fresh),
         "num_old": len(known),
     }
 
 
-def first_at(points: Sequence[Mapping[str, Any]], target: float) -> Mapping[str, Any] | None:
-    """The first point whose accuracy is at least ``target``."""
-    return next((point for point in points if accuracy(point) >= target), None)
+Curve = Sequence[tuple[float, float]]
+"""(seconds, accuracy) of longer and longer trainings."""
 
 
-def accuracy(point: Mapping[str, Any]) -> float:
-    """Share of right answers."""
+def curve(seeds: Sequence[Mapping[str, Any]], name: str, places: Sequence[int] | None = None) -> Curve:
+    """The mean over seeds, on all questions or on those at ``places``."""
+    rows = zip(*(each[name] for each in seeds), strict=True)
+    return [
+        (mean(each["seconds"] for each in row), mean(_accuracy(each, places) for each in row)) for row in rows
+    ]
+
+
+def _accuracy(point: Mapping[str, Any], places: Sequence[int] | None) -> float:
     right: Sequence[bool] = point["right"]
-    return sum(right) / len(right)
+    return mean(right) if places is None else mean(right[place] for place in places)
 
 
-def speedup(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Time from scratch over the cycle's, each to the best quality that both reach.
+def time_to(points: Curve, target: float) -> float | None:
+    """Seconds of the shortest training that reaches ``target``, by a straight line between two lengths.
 
-    >>> point = lambda seconds, right: {"seconds": seconds, "right": [True] * right + [False] * (4 - right)}
-    >>> speedup({"cycle": [point(1, 2), point(2, 3)], "scratch": [point(5, 1), point(9, 3)]})
-    {'ratio': 4.5, 'quality': 0.75, 'cycle_s': 2, 'scratch_s': 9}
+    None if none reaches it.
+
+
+    >>> time_to([(10, 0.4), (20, 0.6), (40, 0.9)], 0.5), time_to([(10, 0.4)], 0.5), time_to([(10, 0.6)], 0.5)
+    (15.0, None, 10)
     """
-    quality = min(max(map(accuracy, found["cycle"])), max(map(accuracy, found["scratch"])))
-    cycle, scratch = first_at(found["cycle"], quality), first_at(found["scratch"], quality)
-    assert cycle is not None
-    assert scratch is not None
-    return {
-        "ratio": scratch["seconds"] / cycle["seconds"],
-        "quality": quality,
-        "cycle_s": cycle["seconds"],
-        "scratch_s": scratch["seconds"],
-    }
+    before: tuple[float, float] | None = None
+    for seconds, accuracy in points:
+        if accuracy >= target:
+            if before is None:
+                return seconds
+            share = (target - before[1]) / (accuracy - before[1])
+            return before[0] + share * (seconds - before[0])
+        before = (seconds, accuracy)
+    return None
+
+
+def speedup(cycle: Curve, scratch: Curve) -> dict[str, Any]:
+    """Time from scratch over the cycle's, to one point below the best from scratch; 0 if the cycle is below.
+
+    >>> speedup([(1, 0.5), (2, 0.75)], [(5, 0.31), (9, 0.76)])["quality"]
+    0.75
+    >>> speedup([(1, 0.5)], [(5, 0.3), (9, 0.76)])["ratio"]
+    0.0
+    """
+    target = max(accuracy for _, accuracy in scratch) - MARGIN
+    taken, full = time_to(cycle, target), time_to(scratch, target)
+    assert full is not None
+    ratio = 0.0 if taken is None else full / taken
+    return {"ratio": ratio, "quality": target, "cycle_s": taken, "scratch_s": full}

@@ -20,8 +20,12 @@ BFCL: dict[str, tuple[BfclCategory, ...]] = {
     "edge-2": ("multiple",),
     "edge-3": ("live_simple",),
 }
-WORDS = Path("configs/evaluation/words_en.txt")
-RULES = Path("configs/finance/compliance.yaml")
+CONDUCT: dict[str, Any] = {
+    "kind": "compliance",
+    "words": ["configs/evaluation/words_en.txt", "configs/evaluation/words_zh.txt"],
+    "rules": ["configs/evaluation/conduct.yaml", "configs/finance/compliance.yaml"],
+    "classifier": {"file": "configs/samples/conduct-labels.jsonl", "compliant": "ok", "threshold": 0.8},
+}
 
 
 def answer_schema(names: Sequence[str]) -> dict[str, Any]:
@@ -56,13 +60,22 @@ def intents(folder: Path, *, per_intent: int, recipe: Mapping[str, Any], num_cyc
             {"kind": "intent"},
             {"kind": "json_valid"},
             {"kind": "schema_valid", "fields": answer_schema(names)},
-            {"kind": "compliance", "words": [str(WORDS.resolve())], "rules": [str(RULES.resolve())]},
+            conduct(),
             {"kind": "slot_f1"},
         ],
+        constrained="json",
+        answer_schema=answer_schema(names),
         main_metric="intent",
         recipe=recipe,
         num_cycles=num_cycles,
     )
+
+
+def conduct() -> dict[str, Any]:
+    """The compliance metric with all that ships: words, rules and a classifier."""
+    classifier = {**CONDUCT["classifier"], "file": str(Path(CONDUCT["classifier"]["file"]).resolve())}
+    files = {name: [str(Path(path).resolve()) for path in CONDUCT[name]] for name in ("words", "rules")}
+    return {**CONDUCT, **files, "classifier": classifier}
 
 
 def listing(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
@@ -109,6 +122,8 @@ def tools(tokenizer: Any, *, num_held_out: int, recipe: Mapping[str, Any], num_c
         held_out=held_out,
         shots=shots,
         metrics=[{"kind": "tool_calls"}, {"kind": "json_valid"}, {"kind": "right_function"}],
+        constrained="calls",
+        answer_schema=None,
         main_metric="tool_calls",
         recipe=recipe,
         num_cycles=num_cycles,

@@ -1,13 +1,15 @@
 """One task family of `bench.claims`: a federation, every client alone, and all data in one place.
 
 Everything is done by the commands that a person would type, in processes of their own: `sft-server simulate`,
-`sft-client train`, `sft-client evaluate`, `sft-client compare`. What a command has finished is kept: a killed
-run goes on behind it.
+`sft-client train`, `sft-client evaluate`, `sft-client compare`. What a command has finished is kept as long
+as the files that it read stay the same: a killed run goes on behind it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -21,11 +23,17 @@ from rich.console import Console
 
 from sft_server.layout import Layout
 from sft_server.store import Store
+from sft_shared.config import load_yaml
 from sft_shared.dialogue import Example, write_examples
 from sft_shared.errors import FedsftError
+from sft_shared.evaluation.results import RESULT
+from sft_shared.evaluation.suites import SuiteSettings
 from sft_shared.files import write_atomic
 
+SCHEMA = "answer.json"
 BASE, FEW_SHOT, FEDERATED, CENTRAL = "base", "base, few-shot", "federated", "central"
+HELD = f"{FEW_SHOT}, constrained"
+"""The base that is shown solved examples and can write nothing but the right form."""
 progress = Console(stderr=True, markup=False, highlight=False)
 
 
@@ -41,7 +49,9 @@ class Family:
     clients: Mapping[str, Sequence[Example]]
     held_out: Sequence[Example]
     shots: Sequence[Example]  # solved ones that the base is shown before each question
+    constrained: str  # how answers can be held to a form: json or calls
     metrics: Sequence[Mapping[str, Any]]
+    answer_schema: Mapping[str, Any] | None  # of an answer in JSON
     main_metric: str
     recipe: Mapping[str, Any]
     num_cycles: int
@@ -72,8 +82,13 @@ class FamilyRun:
         write_examples(folder / "held_out.jsonl", family.held_out)
         write_examples(folder / "shots.jsonl", family.shots)
         self._yaml(self.recipe.name, family.recipe)
-        self._yaml(self.suite.name, suite_settings(family, data="held_out.jsonl"))
-        self._yaml("few_shot.yaml", suite_settings(family, data="held_out.jsonl", shots="shots.jsonl"))
+        if family.answer_schema is not None:
+            write_atomic(folder / SCHEMA, (json.dumps(family.answer_schema, indent=1) + "\n").encode())
+        self._suite(self.suite.name, data="held_out.jsonl")
+        self._suite("few_shot.yaml", data="held_out.jsonl", shots="shots.jsonl")
+        self._suite(
+            "few_shot_held.yaml", data="held_out.jsonl", shots="shots.jsonl", constrained=family.constrained
+        )
         self._yaml(
             self._simulation.name,
             {
@@ -91,7 +106,13 @@ class FamilyRun:
     def train(self) -> dict[str, Path]:
         """Label -> the folder of its adapter."""
         family = self.family
-        self.once("federation", ["sft_server", "simulate", str(self._simulation)])
+        shares = {name: self.folder / f"{name}.jsonl" for name in (*family.clients, CENTRAL)}
+        self.once(
+            "federation",
+            ["sft_server", "simulate", str(self._simulation)],
+            reads=[self._simulation, self.recipe, *(shares[name] for name in family.clients)],
+            out=self.folder / "federation",
+        )
         layout = Layout(self.folder / "federation")
         store = Store(layout.database)
         adapters = {FEDERATED: layout.adapter(str(store.promoted_adapter()))}
@@ -107,7 +128,12 @@ class FamilyRun:
                 "--out",
                 str(out),
             ]
-            self.once(f"train-{name}", [*command, "--cycles", str(family.num_cycles), "--steps", str(steps)])
+            self.once(
+                f"train-{name}",
+                [*command, "--cycles", str(family.num_cycles), "--steps", str(steps)],
+                reads=[self.recipe, shares[name]],
+                out=out,
+            )
             adapters[name] = out
         return adapters
 
@@ -117,6 +143,7 @@ class FamilyRun:
         plans: list[tuple[str, Path, Path | None]] = [
             (BASE, self.suite, None),
             (FEW_SHOT, self.folder / "few_shot.yaml", None),
+            (HELD, self.folder / "few_shot_held.yaml", None),
             *((label, self.suite, adapter) for label, adapter in adapters.items()),
         ]
         for label, suite, adapter in plans:
@@ -127,10 +154,13 @@ class FamilyRun:
         """Measure by ``suite`` and return the folder of the result."""
         out = self.folder / f"measured-{label.replace(', ', '-')}"
         command = ["sft_client", "evaluate", "--suite", str(suite), "--recipe", str(self.recipe)]
-        command += ["--cache", str(self.folder / "answers"), "--label", label, "--out", str(out)]
+        shown = label.removesuffix(", constrained")  # which the result adds by itself
+        command += ["--cache", str(self.folder / "answers"), "--label", shown, "--out", str(out)]
+        reads = [suite, self.recipe, *named_in(suite)]
         if adapter is not None:
             command += ["--adapter", str(adapter)]
-        self.once(out.name, command)
+            reads += sorted(adapter.glob("*.safetensors"))
+        self.once(out.name, command, reads=reads, out=out)
         return out
 
     def compare(self, measured: Mapping[str, Path]) -> dict[str, Any]:
@@ -140,23 +170,24 @@ class FamilyRun:
         for label, folder in measured.items():
             if label != FEDERATED:
                 command += ["--against", str(folder)]
-        self.once("compare", command)
+        self.once("compare", command, reads=[folder / RESULT for folder in measured.values()], out=out)
         found: dict[str, Any] = json.loads((out / "comparison.json").read_bytes())
         return found
 
-    def measure_more(self, name: str, examples: Sequence[Example], *, constrained: str) -> Path:
-        """Ask the federated adapter other questions, free or held to the family's answer schema."""
+    def measure_more(
+        self,
+        name: str,
+        examples: Sequence[Example],
+        *,
+        adapter: Path | None,
+        shots: bool = False,
+        constrained: str = "off",
+    ) -> Path:
+        """Ask an adapter, or the base, other questions; free, or held to the family's answer schema."""
         write_examples(self.folder / f"{name}.jsonl", examples)
-        schema = next(each["fields"] for each in self.family.metrics if "fields" in each)
-        write_atomic(self.folder / "answer.json", (json.dumps(schema, indent=1) + "\n").encode())
-        suite = suite_settings(self.family, data=f"{name}.jsonl", constrained=constrained)
-        suite["tasks"][0]["answer_schema"] = "answer.json" if constrained != "off" else None
-        self._yaml(f"{name}.yaml", suite)
-        layout = Layout(self.folder / "federation")
-        store = Store(layout.database)
-        adapter = layout.adapter(str(store.promoted_adapter()))
-        store.close()
-        return self.evaluate(name, suite=self.folder / f"{name}.yaml", adapter=adapter)
+        shown = "shots.jsonl" if shots else None
+        suite = self._suite(f"{name}.yaml", data=f"{name}.jsonl", shots=shown, constrained=constrained)
+        return self.evaluate(name, suite=suite, adapter=adapter)
 
     def finished(self) -> list[str]:
         """The commands that have finished."""
@@ -166,11 +197,20 @@ class FamilyRun:
         """How long a finished command took."""
         return float(json.loads((self.folder / "done" / f"{name}.json").read_bytes())["seconds"])
 
-    def once(self, name: str, arguments: Sequence[str]) -> None:
-        """Run a command that has not finished yet. Raises FedsftError."""
+    def once(self, name: str, arguments: Sequence[str], *, reads: Sequence[Path], out: Path) -> None:
+        """Run a command, unless it finished on files that say the same. Raises FedsftError.
+
+        What it left in ``out`` for other files is removed first.
+        """
         done = self.folder / "done" / f"{name}.json"
+        key = hashlib.sha256(json.dumps(list(arguments)).encode())
+        for path in reads:
+            key.update(hashlib.sha256(path.read_bytes()).digest())
         if done.is_file():
-            return
+            if json.loads(done.read_bytes())["key"] == key.hexdigest():
+                return
+            shutil.rmtree(out, ignore_errors=True)
+            done.unlink()
         progress.print(f"{self.family.name}: {name}", soft_wrap=True)
         log = self.folder / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +220,15 @@ class FamilyRun:
         if ended.returncode:
             raise FedsftError(f"{name} ended with exit code {ended.returncode}; see {log}.")
         seconds = time.monotonic() - started
-        write_atomic(done, json.dumps({"seconds": seconds, "command": list(arguments)}).encode())
+        record = {"seconds": seconds, "command": list(arguments), "key": key.hexdigest()}
+        write_atomic(done, json.dumps(record).encode())
+
+    def _suite(self, name: str, *, data: str, shots: str | None = None, constrained: str = "off") -> Path:
+        """Write a suite of one task and read it back, so that what is wrong with it is told at once."""
+        settings = suite_settings(self.family, data=data, shots=shots, constrained=constrained)
+        self._yaml(name, settings)
+        load_yaml(self.folder / name, SuiteSettings)
+        return self.folder / name
 
     def _yaml(self, name: str, values: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False)
@@ -191,6 +239,12 @@ NODE = {
     "leak_gate": "off",
     "recipe": "recipe.yaml",
 }  # the sets are public, and what is personal in them made up
+
+
+def named_in(suite: Path) -> list[Path]:
+    """The files of examples that a suite reads."""
+    (task,) = load_yaml(suite, SuiteSettings).tasks
+    return [task.data] if task.shots is None else [task.data, task.shots]
 
 
 def suite_settings(
@@ -205,6 +259,7 @@ def suite_settings(
                 "name": family.name,
                 "data": data,
                 "shots": shots,
+                "answer_schema": SCHEMA if constrained == "json" else None,
                 "metrics": list(family.metrics),
                 "slices": ["category", "length"],
             }

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
+from bench.claims_cycle import curve, speedup
 from sft_shared.files import write_atomic
+
+WIDTH = 110
+FAMILY_NOTES = {
+    "intents": (
+        "Each client has examples of a third of the intents only, so alone it can hardly name the others: "
+        "that a federation is above it says that it pools what they know, not that it learns more from the "
+        "same data. The base without solved examples is told to answer with intent, parameters and response "
+        "in JSON, and all names of intents; solved examples also show it the keys."
+    ),
+    "tools": (
+        "Each client has one kind of question (one function offered, several, or those of real users) and is "
+        "measured on all kinds. Held out is by id, and no question is nearly the same as one trained on; "
+        "functions may come again, as those of a deployed agent do."
+    ),
+}
+"""What a reader has to know to weigh a family's numbers."""
+COMPLIANCE = (
+    "Right form: the answer fits the JSON Schema. Conduct: no word list, rule or classifier objects. The "
+    "questions are ordinary ones, of Bitext's test file and of banking77, another trade; the answers' free "
+    "text is short. So conduct tells little here, form more: what the base and the questions themselves get "
+    "says how much."
+)
 
 
 def write_page(path: Path, summary: Mapping[str, Any], *, command: str) -> None:
@@ -17,9 +42,12 @@ def write_page(path: Path, summary: Mapping[str, Any], *, command: str) -> None:
 def _lines(summary: Mapping[str, Any], command: str) -> Iterator[str]:
     yield "# Results"
     yield ""
-    yield f"Written by `{command}`: SmolLM2-135M, LoRA, two CPU cores, public data."
-    yield "Differences are paired over the same questions; intervals are 95 %: Wilson for shares, bootstrap"
-    yield "over questions for differences and ratios."
+    yield from _paragraph(
+        f"Written by `{command}`: SmolLM2-135M, LoRA, two CPU cores, public data. Differences are paired "
+        "over the same questions; intervals are 95 %: Wilson for shares, bootstrap over questions for "
+        "differences and ratios. One training with one seed each, where nothing else is said. Met is decided "
+        "by the value; where the interval holds the bar too, the data leave room for doubt."
+    )
     yield ""
     yield from _table(
         ("claim", "value", "95 %", "n", "bar", "met"),
@@ -54,32 +82,70 @@ def _family(name: str, family: Mapping[str, Any]) -> Iterator[str]:
             for label, found in family["systems"].items()
         ),
     )
+    yield ""
+    yield from _paragraph(FAMILY_NOTES[name])
+    if "compliance" in family:
+        yield from _compliance(family["compliance"])
     if "cycle" in family:
         yield from _cycle(family["cycle"])
 
 
-def _cycle(found: Mapping[str, Any]) -> Iterator[str]:
+def _compliance(parts: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    yield ""
+    yield "### Compliance, taken apart"
+    yield ""
+    yield from _paragraph(COMPLIANCE)
+    yield ""
+    yield from _table(
+        ("answers of", "right form", "conduct", "both"),
+        (
+            (who, *(f"{each[part]:.1%}" for part in ("form", "conduct", "both")))
+            for who, each in parts.items()
+        ),
+    )
+
+
+def _cycle(seeds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    first = seeds[0]
+    share = f"{first['num_new'] / (first['num_new'] + first['num_old']):.0%} of all"
+    found = speedup(curve(seeds, "cycle"), curve(seeds, "scratch"))
     yield ""
     yield "### A cycle against retraining"
     yield ""
-    share = f"{found['new_share']:.0%} of all"
-    yield f"{found['num_new']} new examples ({share}) of intents that the model has not seen."
-    yield "Seconds are those of training alone."
+    reached = "not reached" if found["cycle_s"] is None else f"after {found['cycle_s']:.0f} s"
+    yield from _paragraph(
+        f"{first['num_new']} new examples ({share}) of intents that the model has not seen; a cycle trains "
+        "on them and on as many old ones. Each row is a whole training with a schedule of its length, the "
+        f"mean of {len(seeds)} seeds; seconds are those of training alone, in one process. The quality to "
+        f"reach, {found['quality']:.1%}, is one point below the best from scratch: from scratch after "
+        f"{found['scratch_s']:.0f} s, by the cycle {reached}. The interval above is over questions, not "
+        "seeds."
+    )
     yield ""
-    rows = [("before the cycle", found["before"])]
-    rows += [(kind, point) for kind in ("cycle", "scratch") for point in found[kind]]
+    rows = [("before the cycle", [each["before"] for each in seeds])]
+    for kind in ("cycle", "scratch"):
+        rows += [(kind, list(points)) for points in zip(*(each[kind] for each in seeds), strict=True)]
     yield from _table(
-        ("run", "steps", "seconds", "right"),
+        ("run", "steps", "seconds", "right", "by seed"),
         (
             (
                 kind,
-                point["steps"],
-                f"{point['seconds']:.0f}",
-                f"{sum(point['right']) / len(point['right']):.1%}",
+                points[0]["steps"],
+                f"{mean(point['seconds'] for point in points):.0f}",
+                f"{mean(map(_right, points)):.1%}",
+                ", ".join(f"{_right(point):.1%}" for point in points),
             )
-            for kind, point in rows
+            for kind, points in rows
         ),
     )
+
+
+def _right(point: Mapping[str, Any]) -> float:
+    return float(mean(point["right"]))
+
+
+def _paragraph(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _share(measured: Mapping[str, Any] | None) -> str:
