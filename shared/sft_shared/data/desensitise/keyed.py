@@ -32,15 +32,15 @@ def load_key(path: Path) -> bytes:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}. Set `key` elsewhere.") from None
     if len(key) != KEY_BYTES:
         raise ConfigError(
-            f"{path}: found {len(key)} bytes, a key has {KEY_BYTES}. Remove it and a new one is made; "
-            "pseudonyms then change."
+            f"{path}: found {len(key)} bytes, a key has {KEY_BYTES}, so it is none. Set `key` to a file of its "
+            "own: a missing one is made, and pseudonyms then change."
         )
     return key
 
 
 def keyed_letters(key: bytes, *what: str, length: int) -> str:
     """``length`` letters from a to p, at most 64, of HMAC-SHA256 over ``what``: no digits, so no number."""
-    return hmac.new(key, _joined(what), hashlib.sha256).hexdigest()[:length].translate(_LETTERS)
+    return hmac.digest(key, _joined(what), "sha256").hex()[:length].translate(_LETTERS)
 
 
 def name_for(text: str, *, key: bytes | None) -> str:
@@ -65,7 +65,7 @@ class Draw:
         """A number from 0 to ``bound`` - 1. The bias is under 2**-128 for the bounds that are used here."""
         while self._room < bound << 128:
             block = self._block.to_bytes(4, "big")
-            value = hmac.new(self._key, block + self._what, hashlib.sha256).digest()
+            value = hmac.digest(self._key, block + self._what, "sha256")
             self._pool, self._room = (
                 (self._pool << 256) | int.from_bytes(value, "big"),
                 self._room << 256,

@@ -58,8 +58,11 @@ _ROWS = np.random.default_rng(20_090_619).integers(0, 1 << 32, (3, NUM_BANDS * B
 _FACTORS, _OFFSETS, _JOINS = _ROWS[0] | np.uint32(1), _ROWS[1], _ROWS[2] | np.uint32(1)
 
 
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]+")
+
+
 def normalise(text: str) -> str:
-    """``text`` without what twins may differ in: case, width, punctuation, spaces, long numbers.
+    """``text`` without what twins may differ in: case, width, marks, spaces, invisible signs, long numbers.
 
     A run of letters and digits with four digits in a row, such as an order number, becomes ``0``; shorter
     numbers stay, for an error 404 is no error 500.
@@ -67,6 +70,8 @@ def normalise(text: str) -> str:
     >>> normalise("Cancel  ORDER #SF10023887, please!"), normalise("取消订单 １００２３ ， 谢谢")
     ('cancel order 0 please', '取消订单 0 谢谢')
     """
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
     words = " ".join(_WORDS.findall(text)) or " ".join(text.split())
     if not words.isascii() and not unicodedata.is_normalized("NFKC", words):
         words = unicodedata.normalize("NFKC", words)

@@ -317,3 +317,9 @@ def test_the_same_texts_under_other_names_have_another_fingerprint() -> None:
 def test_no_examples() -> None:
     """Nothing in, nothing out."""
     assert drop_duplicates([], ON) == []
+
+
+def test_what_is_not_seen_makes_no_other_text() -> None:
+    """A joiner or a soft hyphen within words: else a held-out example with one in it would train."""
+    assert normalise("can\u200bcel my or\u00adder") == normalise("cancel my order")
+    assert normalise("取消\u2060订单\ufeff") == normalise("取消订单")
