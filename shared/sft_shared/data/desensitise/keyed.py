@@ -32,8 +32,8 @@ def load_key(path: Path) -> bytes:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}. Set `key` elsewhere.") from None
     if len(key) != KEY_BYTES:
         raise ConfigError(
-            f"{path}: found {len(key)} bytes, a key has {KEY_BYTES}, so it is none. Set `key` to a file of its "
-            "own: a missing one is made, and pseudonyms then change."
+            f"{path}: found {len(key)} bytes, a key has {KEY_BYTES}, so it is none. Set `key` to a file of "
+            "its own: a missing one is made, and pseudonyms then change."
         )
     return key
 

@@ -72,10 +72,10 @@ def normalise(text: str) -> str:
     """
     if not text.isascii():
         text = _INVISIBLE.sub("", text)
+        if not unicodedata.is_normalized("NFKC", text):
+            text = unicodedata.normalize("NFKC", text)
+    text = text.casefold()
     words = " ".join(_WORDS.findall(text)) or " ".join(text.split())
-    if not words.isascii() and not unicodedata.is_normalized("NFKC", words):
-        words = unicodedata.normalize("NFKC", words)
-    words = words.casefold()
     if _FOUR_DIGITS.search(words):
         words = _LONG_NUMBER.sub("0", words)
     return words if words.isascii() else _CJK_GAP.sub("", words)
