@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sft_server.demo.result import BASE, FEDERATED, FEW_SHOT, ClientResult, CycleResult, DemoResult
-from sft_shared.data.pictures import ACCENT, FAINT, INK, MUTED
+from sft_shared.data.pictures import ACCENT, FAINT, INK, MUTED, figure, style
 
 LINES = ((ACCENT, "-"), (INK, "-"), (MUTED, (0, (5, 2))), (INK, (0, (1.5, 1.5))), (MUTED, (0, (6, 2, 1, 2))))
 SMOOTHING_STEPS = 5
@@ -26,8 +26,8 @@ def draw_all(result: DemoResult, *, folder: Path) -> list[Path]:
         figures["cycles.png"] = accuracy_of_cycles(
             result.cycles, base=result.base_accuracy, base_few_shot=result.base_few_shot_accuracy
         )
-    for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=200)
+    for name, drawn in figures.items():
+        drawn.savefig(folder / name, dpi=200)
     return [folder / name for name in figures]
 
 
@@ -39,7 +39,7 @@ def accuracy_of_models(result: DemoResult) -> Figure:
         *(name for name in result.scores if name not in (BASE, FEW_SHOT, FEDERATED)),
         FEDERATED,
     ]
-    figure, axes = _figure(height=0.55 + 0.42 * len(names))
+    drawn, axes = _figure(height=0.55 + 0.42 * len(names))
     for position, name in enumerate(reversed(names)):
         score = result.scores[name]
         colour = ACCENT if name == FEDERATED else MUTED
@@ -63,12 +63,12 @@ def accuracy_of_models(result: DemoResult) -> Figure:
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    return figure
+    return drawn
 
 
 def accuracy_of_cycles(cycles: Sequence[CycleResult], *, base: float, base_few_shot: float) -> Figure:
     """The federated adapter after each cycle that was measured; cycle 0 is the base model."""
-    figure, axes = _figure(height=2.9)
+    drawn, axes = _figure(height=2.9)
     measured = [
         (cycle.cycle, cycle.accuracy, cycle.ci95)
         for cycle in cycles
@@ -108,12 +108,12 @@ def accuracy_of_cycles(cycles: Sequence[CycleResult], *, base: float, base_few_s
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
-    return figure
+    return drawn
 
 
 def loss_of_clients(clients: Mapping[str, ClientResult], *, num_cycles: int) -> Figure:
     """Each client's training loss in the federation, smoothed; a rule where a cycle ends."""
-    figure, axes = _figure(height=3.1)
+    drawn, axes = _figure(height=3.1)
     longest = max(len(client.federated_losses) for client in clients.values())
     for (name, client), (colour, dashes) in zip(clients.items(), _cycle_lines(len(clients)), strict=True):
         losses = client.federated_losses
@@ -128,7 +128,7 @@ def loss_of_clients(clients: Mapping[str, ClientResult], *, num_cycles: int) -> 
     axes.set_xlim(1, max(longest, 2))
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.legend(frameon=False, loc="upper right", handlelength=2.6)
-    return figure
+    return drawn
 
 
 def smooth(values: Sequence[float]) -> list[float]:
@@ -153,14 +153,5 @@ def _cycle_lines(count: int) -> list[tuple[str, Any]]:
 
 def _figure(*, height: float) -> tuple[Figure, Any]:
     """A figure that stays legible on a phone: 6 inches wide, 11 point type."""
-    figure = Figure(figsize=(6.0, height), layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(MUTED)
-    axes.tick_params(colors=INK, labelsize=11)
-    axes.xaxis.label.set(color=MUTED, fontsize=11)
-    axes.yaxis.label.set(color=MUTED, fontsize=11)
-    axes.set_axisbelow(True)
-    return figure, axes
+    drawn = figure(width=6.0, height=height)
+    return drawn, style(drawn.add_subplot(), size=11)

@@ -55,15 +55,15 @@ def labels(names: Sequence[str]) -> Labels:
     return Labels(numbers, FontProperties(family="DejaVu Sans", size=10), numbered=True)
 
 
-def style(axes: Any) -> Any:
-    """Axes without a frame on the right and above, in ink and grey."""
+def style(axes: Any, *, size: int = 10) -> Any:
+    """Axes without a frame on the right and above, in ink and grey; type of ``size`` points."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(MUTED)
-    axes.tick_params(colors=INK, labelsize=10)
-    axes.xaxis.label.set(color=MUTED, fontsize=10)
-    axes.yaxis.label.set(color=MUTED, fontsize=10)
+    axes.tick_params(colors=INK, labelsize=size)
+    axes.xaxis.label.set(color=MUTED, fontsize=size)
+    axes.yaxis.label.set(color=MUTED, fontsize=size)
     axes.title.set(color=INK, fontsize=11)
     axes.set_axisbelow(True)
     return axes
