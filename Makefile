@@ -10,7 +10,7 @@ BFCL := bfcl-eval==2026.3.23
 # Questions by topic, for the studies of forgetting and rare classes.
 STUDY_DATA := chatterbot-corpus==1.3.3
 
-.PHONY: help demo bench-train bench-claims bench-judge bench-forgetting bench-longtail bench-curriculum bench-pii bench-prepare bench-dataroad bench-logtemplates test test-slow lint proto clean
+.PHONY: help demo bench-train bench-claims bench-conduct bench-judge bench-forgetting bench-longtail bench-curriculum bench-pii bench-prepare bench-dataroad bench-logtemplates test test-slow lint proto clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -66,6 +66,9 @@ bench-judge: .venv/.dev ## Our match of tool calls against BFCL's own checker: 1
 
 bench-claims: .venv/.demo ## The four claims: BENCH_ARGS="--bitext FOLDER --banking77 FOLDER", more than an hour
 	@$(BIN)/python -m bench.claims $(BENCH_ARGS)
+
+bench-conduct: .venv/.base ## How much of what must not be said is found, and good answers pass: held-out texts
+	@$(BIN)/python -m bench.conduct
 
 bench-curriculum: .venv/.bench ## Easy examples first against shuffled: steps to the same held-out loss
 	@$(BIN)/python -m bench.curriculum $(BENCH_ARGS)

@@ -37,7 +37,7 @@ from bench.study_run import TUNING, Kept, Lab, finish
 from sft_shared.data.chat import DataSettings
 from sft_shared.dialogue import Example
 from sft_shared.errors import DataError, FedsftError
-from sft_shared.evaluation.compare import paired_bootstrap, wilson_interval
+from sft_shared.evaluation.compare import paired_shares, wilson_interval
 from sft_shared.evaluation.metrics.conduct import Compliance
 from sft_shared.evaluation.results import System, read_system
 from sft_shared.models.load import ModelSettings, load_base
@@ -133,7 +133,7 @@ def accuracy_claims(run: FamilyRun, systems: Mapping[str, System], *, command: s
     claims = []
     for rival, bar in ((best_base, 0.30), *((name, 0.0) for name in family.clients), (CENTRAL, -0.02)):
         ours, theirs = ([values[label][key] for key in ids] for label in (FEDERATED, rival))
-        found = paired_bootstrap(ours, theirs, seed=0)
+        found = paired_shares(ours, theirs)
         above = rival in family.clients
         claims.append(
             {

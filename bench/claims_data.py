@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.bitext import draw_per_intent, read_bitext
 from bench.claims_family import Family
+from bench.conduct import shipped_compliance
 from bench.study_data import tool_calls
 from sft_shared.data.bfcl import BfclCategory
 from sft_shared.data.chat import DataSettings
@@ -20,12 +21,7 @@ BFCL: dict[str, tuple[BfclCategory, ...]] = {
     "edge-2": ("multiple",),
     "edge-3": ("live_simple",),
 }
-CONDUCT: dict[str, Any] = {
-    "kind": "compliance",
-    "words": ["configs/evaluation/words_en.txt", "configs/evaluation/words_zh.txt"],
-    "rules": ["configs/evaluation/conduct.yaml", "configs/finance/compliance.yaml"],
-    "classifier": {"file": "configs/samples/conduct-labels.jsonl", "compliant": "ok", "threshold": 0.8},
-}
+FINANCE_RULES = Path("configs/finance/compliance.yaml")
 
 
 def answer_schema(names: Sequence[str]) -> dict[str, Any]:
@@ -72,10 +68,9 @@ def intents(folder: Path, *, per_intent: int, recipe: Mapping[str, Any], num_cyc
 
 
 def conduct() -> dict[str, Any]:
-    """The compliance metric with all that ships: words, rules and a classifier."""
-    classifier = {**CONDUCT["classifier"], "file": str(Path(CONDUCT["classifier"]["file"]).resolve())}
-    files = {name: [str(Path(path).resolve()) for path in CONDUCT[name]] for name in ("words", "rules")}
-    return {**CONDUCT, **files, "classifier": classifier}
+    """The compliance metric of the shipped suite (words, rules, a classifier), and the rules of finance."""
+    found = shipped_compliance()
+    return found.model_copy(update={"rules": (*found.rules, FINANCE_RULES.resolve())}).model_dump(mode="json")
 
 
 def listing(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:

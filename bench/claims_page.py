@@ -44,9 +44,10 @@ def _lines(summary: Mapping[str, Any], command: str) -> Iterator[str]:
     yield ""
     yield from _paragraph(
         f"Written by `{command}`: SmolLM2-135M, LoRA, two CPU cores, public data. Differences are paired "
-        "over the same questions; intervals are 95 %: Wilson for shares, bootstrap over questions for "
-        "differences and ratios. One training with one seed each, where nothing else is said. Met is decided "
-        "by the value; where the interval holds the bar too, the data leave room for doubt."
+        "over the same questions; intervals are 95 %: Wilson for shares, Tango's score interval for their "
+        "differences, bootstrap over questions for means and ratios. One training with one seed each, where "
+        "nothing else is said. Met is decided by the value; where the interval holds the bar too, the data "
+        "leave room for doubt."
     )
     yield ""
     yield from _table(

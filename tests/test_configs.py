@@ -71,10 +71,12 @@ def test_the_suites_samples_are_answered_right_by_their_own_answers() -> None:
     for task in tasks:
         right = [Answer(answer_text(example.answer)) for example in task.examples]
         result, _ = score_answers(task.settings, task.examples, right)
-        assert {name: found.value for name, found in result.metrics.items()} == {
-            metric.name: 1.0 for metric in task.settings.metrics
-        }
-    assert {bool(example.expected_calls) for example in tasks[0].examples} == {True, False}
+        values = {name: found.value for name, found in result.metrics.items()}
+        assert values.pop("distinct_2", 1.0) > 0.9
+        assert set(values.values()) == {1.0}
+    called = [bool(example.expected_calls) for example in tasks[0].examples]
+    assert sum(called) == len(called) / 2
+    assert sum(len(task.examples) for task in tasks) <= 200
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "launch").iterdir()), ids=lambda path: path.name)

@@ -16,7 +16,7 @@ from sft_shared.errors import ConfigError
 from sft_shared.evaluation.card import write_card
 from sft_shared.evaluation.comparison import Compared, ComparisonSettings
 from sft_shared.evaluation.gates import DEFAULT_GATES
-from sft_shared.evaluation.report.contents import SURE, Report, make_report
+from sft_shared.evaluation.report.contents import SURE, Report, make_report, remarks
 from sft_shared.evaluation.report.facts import RunFacts
 from sft_shared.evaluation.report.page import write_report
 from sft_shared.evaluation.report.pictures import is_share
@@ -98,6 +98,8 @@ def show_report(console: Console, report: Report, paths: Sequence[Path]) -> None
     for verdict in report.verdicts:
         word = "held  " if verdict.held else "passed"
         console.print(f"{word} {verdict.gate}: {verdict.reason}", markup=False, soft_wrap=True)
+    for line in remarks(report.ours, report.against):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(report.numbers.sentence, markup=False, soft_wrap=True)
     console.print(f"written to {', '.join(map(str, paths))}", markup=False, soft_wrap=True)
 

@@ -13,7 +13,8 @@ from rich.table import Table
 from sft_client.screen import PLAIN_LINE_S
 from sft_shared.config import load_yaml
 from sft_shared.data.chat import DataSettings
-from sft_shared.evaluation.results import RESULT, Latency, Measured, SuiteResult
+from sft_shared.errors import ConfigError
+from sft_shared.evaluation.results import MAX_LABEL, RESULT, Latency, Measured, SuiteResult
 from sft_shared.evaluation.running import run_suite
 from sft_shared.evaluation.suites import SuiteSettings
 from sft_shared.models.adapters import load_adapter, read_origin, require_base
@@ -37,8 +38,11 @@ def evaluate_model(
     """Measure a base or an adapter, show how far it is and what came out. Raises FedsftError.
 
     The base is ``model``, else that of the recipe, else the adapter's own. Prompts are written as the recipe
-    says. Answers are kept in ``cache``, without one in the folder ``cache`` of ``out``.
+    says. Answers are kept in ``cache``, without one in the folder ``cache`` of ``out``. Without a ``label``
+    the folder's name of the adapter or base is taken, cut to what a label may have.
     """
+    if label and len(label) > MAX_LABEL:
+        raise ConfigError(f"--label: {len(label)} characters. Give {MAX_LABEL} or fewer.")
     suite = load_yaml(suite_file, SuiteSettings)
     recipe = None if recipe_file is None else load_yaml(recipe_file, Recipe)
     origin = None if adapter is None else read_origin(adapter)
@@ -63,7 +67,7 @@ def evaluate_model(
             data=DataSettings() if recipe is None else recipe.data,
             cache=cache or out / "cache",
             out=out,
-            label=label or (Path(settings.name).name if adapter is None else adapter.resolve().name),
+            label=label or (Path(settings.name) if adapter is None else adapter.resolve()).name[:MAX_LABEL],
             report=progress,
         )
     except KeyboardInterrupt:

@@ -27,7 +27,7 @@ from sft_shared.errors import (
     WireError,
 )
 from sft_shared.files import write_atomic
-from sft_shared.models.adapters import from_bytes, subtract
+from sft_shared.models.adapters import from_bytes, sha256_of, subtract
 from sft_shared.models.load import Base, load_base
 from sft_shared.recipe import Recipe
 from sft_shared.runlog import RunLog
@@ -187,13 +187,15 @@ class Node:
             cycle=order.cycle,
             general=material.general,
             held_out=rows.held_out,
-            ewc=self._ewc.before(order.cycle) if recipe.training.ewc is not None else None,
+            ewc=None
+            if recipe.training.ewc is None
+            else self._ewc.before(order.cycle, parent=sha256_of(adapter)),
             checkpoint=self.layout.checkpoint,
             on_plan=lambda plan: self._plan(order, plan, num_dropped=material.num_dropped),
             on_step=lambda record: self._step(order, record),
         )
         if result.ewc is not None:
-            self._ewc.put(order.cycle, result.ewc)
+            self._ewc.put(order.cycle, result.ewc, parent=sha256_of(adapter))
         tensors, tensors_bytes = encode_tensors(subtract(result.state, parent), encoding=order.encoding)
         update = adapter_pb2.AdapterUpdate(
             protocol=PROTOCOL,

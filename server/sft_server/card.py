@@ -42,6 +42,7 @@ def facts_of(
         method=_method(recipe.tuning),
         num_examples=sum(most.values()),
         num_clients=max(1, len(most)),
+        sources={"nodes of the federation, as they say": sum(most.values())} if most else {},
         num_parameters=sum(math.prod(shape) for shape in shapes.values()),
         settings={
             "steps a cycle": str(training.steps),
@@ -59,7 +60,7 @@ def facts_of(
 def unmeasured(label: str, *, base_sha256: str, adapter_sha256: str) -> Report:
     """A report for the card of an adapter that nothing measured."""
     model = MeasuredModel(base_sha256=base_sha256, adapter_sha256=adapter_sha256, label=label)
-    result = SuiteResult(suite="none", model=model, tasks=(), constrained=False)
+    result = SuiteResult(suite="none", model=model, tasks=(), constrained=False, conditions={})
     return Report(System(result, {}), (), (), (), facts=None, command="")
 
 

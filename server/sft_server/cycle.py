@@ -79,6 +79,8 @@ class CycleRunner:
         self.layout = Layout(config.state)
         self._key, self._emit, self._stop, self._poll_s = key, emit, stop, poll_s
         self._measuring = measuring(config.evaluation.suite, recipe=recipe, held_out=held_out)
+        if self._measuring is not None:
+            self._measuring.require_answerable(base)
         store.pin(
             {
                 "federation": config.federation,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +13,10 @@ import torch
 from sft_shared.config import load_yaml
 from sft_shared.dialogue import Example
 from sft_shared.errors import ConfigError, DataError
+from sft_shared.evaluation.digests import suite_sha256
 from sft_shared.evaluation.gates import Gate
 from sft_shared.evaluation.results import System, read_system
-from sft_shared.evaluation.running import run_suite
+from sft_shared.evaluation.running import requests_of, run_suite
 from sft_shared.evaluation.suites import (
     GenerationSettings,
     SuiteSettings,
@@ -42,24 +41,13 @@ class Measuring:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex digest of all that decides a result besides the model, also of the files that metrics name.
+        """See `suite_sha256`; it names the folder of the results."""
+        return suite_sha256(self.suite, self.tasks, data=self.recipe.data)
 
-        Gates and latency are left out: what was measured can be judged by others.
-        """
-        parts = {
-            "suite": self.suite.model_dump(include={"name", "seed", "generation"}),
-            "prompts": self.recipe.data.model_dump(),
-            "tasks": [
-                [
-                    task.settings.model_dump(exclude={"data", "answer_schema", "shots"}),
-                    task.answer_schema,
-                    [example.model_dump_json() for example in task.examples],
-                    [example.model_dump_json() for example in task.shots],
-                ]
-                for task in self.tasks
-            ],
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_content).encode()).hexdigest()
+    def require_answerable(self, base: Base) -> None:
+        """Raises DataError for an example that ``base`` cannot be asked, which no cycle is to find out."""
+        for task in self.tasks:
+            requests_of(task, self.suite, base, tuning=self.recipe.tuning, data=self.recipe.data)
 
     def __call__(
         self,
@@ -122,7 +110,9 @@ def measuring(suite_file: Path | None, *, recipe: Recipe, held_out: Sequence[Exa
                 f"{suite_file}: tasks: {HELD_OUT!r} is the name of the task of the server's own held-out "
                 "examples. Rename the suite's."
             )
-        tasks.insert(0, Task(settings=_HELD_OUT_TASK, examples=tuple(held_out)))
+        own = Task(settings=_HELD_OUT_TASK, examples=tuple(held_out))
+        own.require_metrics()
+        tasks.insert(0, own)
         try:
             require_measured(gates, [task.settings for task in tasks])
         except ValueError as error:
@@ -133,17 +123,8 @@ def measuring(suite_file: Path | None, *, recipe: Recipe, held_out: Sequence[Exa
         generation = GenerationSettings(**recipe.evaluation.model_dump())
         suite = SuiteSettings(name=HELD_OUT, tasks=(_HELD_OUT_TASK,), generation=generation, latency=None)
     found = Measuring(suite, tuple(tasks), recipe, tuple(gates))
-    _ = found.sha256  # reads the files that metrics name: what is missing is told now, not in a cycle
+    _ = found.sha256  # of the metrics' files as they were read just now
     return found
-
-
-def _content(value: object) -> str:
-    """A file by its content, so that moving it changes nothing and changing it does."""
-    assert isinstance(value, Path)
-    try:
-        return hashlib.sha256(value.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{value}: {error.strerror}. A metric of the suite needs it.") from None
 
 
 _HELD_OUT_TASK = TaskSettings.model_validate(

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from sft_client.cli import app
 from sft_shared.evaluation.compare import wilson_interval
+from sft_shared.evaluation.conditions import Conditions
 from sft_shared.evaluation.results import (
     AnswerRow,
     Measured,
@@ -28,7 +29,18 @@ def run(*arguments: object) -> Result:
     return CliRunner(env={"COLUMNS": "160"}).invoke(app, ["compare", *map(str, arguments)])
 
 
-def measure(folder: Path, label: str, num_right: int, *, suite: str = "shop", first_id: int = 0) -> Path:
+CONDITIONS = Conditions(examples="ab", metrics={"exact_match": "cd"}, prompts="ef", max_new_tokens=96)
+
+
+def measure(
+    folder: Path,
+    label: str,
+    num_right: int,
+    *,
+    suite: str = "shop",
+    first_id: int = 0,
+    conditions: Conditions = CONDITIONS,
+) -> Path:
     """A result on 100 orders."""
     rows = [
         AnswerRow(
@@ -54,7 +66,9 @@ def measure(folder: Path, label: str, num_right: int, *, suite: str = "shop", fi
         name="orders", role="old", n=100, metrics={"exact_match": measured}, slices={}, num_cut=0, seconds=1
     )
     model = MeasuredModel(base_sha256="ab" * 32, adapter_sha256="cd" * 32, label=label)
-    result = SuiteResult(suite=suite, model=model, tasks=(task,), constrained=False)
+    result = SuiteResult(
+        suite=suite, model=model, tasks=(task,), constrained=False, conditions={"orders": conditions}
+    )
     write_result(folder / label, result, [rows])
     return folder / label
 
@@ -125,6 +139,19 @@ def test_gates_come_from_the_suite(tmp_path: Path) -> None:
     result = compare()
     assert result.exit_code == 0
     assert "ours was judged by no gate" in result.output
+
+
+def test_other_prompts_are_compared_and_told(tmp_path: Path) -> None:
+    """As the base with solved examples against a trained model without: on the screen and on the page."""
+    ours = measure(tmp_path, "ours", 80)
+    shown = measure(tmp_path, "shots", 50, conditions=CONDITIONS.model_copy(update={"prompts": "shots"}))
+    told = "ours and shots were not asked in the same way on orders"
+    result = run("--ours", ours, "--against", shown, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert told in result.output
+    assert told in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    plain = run("--ours", ours, "--against", measure(tmp_path, "base", 50), "--out", tmp_path / "out")
+    assert "were not asked" not in plain.output
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, facts: Path) -> None:

@@ -132,6 +132,59 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert not (tmp_path / "out" / "result.json").exists()
 
 
+def test_a_label_is_checked_first_and_a_long_name_is_cut(
+    suite: Path, adapter: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Not behind all answers, as a traceback."""
+    out = tmp_path / "out"
+    result = run("--suite", suite, "--model", tiny_model, "--label", "x" * 81, "--out", out)
+    assert result.exit_code == 2, result.output
+    assert "--label: 81 characters" in result.output
+    assert not out.exists()
+    long = adapter.rename(tmp_path / ("a" * 90))
+    result = run("--suite", suite, "--adapter", long, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "result.json").read_text())["model"]["label"] == "a" * 80
+
+
+def test_results_of_other_questions_are_not_compared(
+    suite: Path, adapter: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Ids are places in a file, so they stay the same if other questions are written to it."""
+
+    def evaluate(name: str, *, ours: bool = False) -> Path:
+        model = ("--adapter", adapter) if ours else ("--model", tiny_model)
+        result = run("--suite", suite, *model, "--label", name, "--out", tmp_path / name)
+        assert result.exit_code == 0, result.output
+        return tmp_path / name
+
+    def compare(folder: Path) -> Result:
+        arguments = [
+            "--ours",
+            tmp_path / "ours",
+            "--against",
+            folder,
+            "--gates",
+            suite,
+            "--out",
+            tmp_path / "r",
+        ]
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["compare", *map(str, arguments)])
+
+    base, _ = evaluate("base"), evaluate("ours", ours=True)
+    assert compare(base).exit_code == 0
+    pairs, written = tmp_path / "pairs.jsonl", suite.read_text()
+    suite.write_text(written.replace('"max_new_tokens": 4', '"max_new_tokens": 2'))
+    refused = compare(evaluate("short"))
+    assert refused.exit_code == 2
+    assert "task 'all': ours and short had 4 and 2 tokens for an answer" in refused.output
+    suite.write_text(written)
+    pairs.write_text(pairs.read_text().replace("my order", "your order"))
+    refused = compare(evaluate("rewritten"))
+    assert refused.exit_code == 2
+    assert "task 'all': ours and rewritten were asked other questions" in refused.output
+
+
 def test_latency_in_one_line() -> None:
     """Milliseconds, the speed where there is one, and how many were timed."""
     first = Spread(p50=0.05, p95=0.0712, n=12)

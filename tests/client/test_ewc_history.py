@@ -61,3 +61,33 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"junk")
     with pytest.raises(TrainingError, match=r"ewc\.safetensors"):
         history.before(2)
+
+
+def test_what_a_rejected_cycle_learned_does_not_count(tmp_path: Path) -> None:
+    """The next cycle begins from the same adapter again; without that check it is pulled to what was held."""
+    history = EwcHistory(tmp_path)
+    history.put(1, state(1.0), parent="initial")
+    history.put(2, state(2.0), parent="one")
+    assert before(history, 3) == 2.0
+
+    def rejected(cycle: int) -> float | None:
+        kept = history.before(cycle, parent="one")
+        return None if kept is None else float(kept.fisher["a"][0])
+
+    assert rejected(3) == 1.0
+    for cycle in (3, 4, 5):  # held again and again: the last that counts stays
+        history.put(cycle, state(float(cycle)), parent="one")
+        assert rejected(cycle + 1) == rejected(cycle) == 1.0
+    assert sorted(int(entry.name) for entry in tmp_path.iterdir()) == [1, 5]
+    kept = history.before(6, parent="five")
+    assert kept is not None
+    assert float(kept.fisher["a"][0]) == 5.0
+
+
+def test_a_state_that_was_torn_is_not_there(tmp_path: Path) -> None:
+    """Killed between the adapter's name and the state, the older one counts."""
+    history = EwcHistory(tmp_path)
+    history.put(1, state(1.0), parent="initial")
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "parent").write_text("one")
+    assert before(history, 3) == 1.0

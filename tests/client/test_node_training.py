@@ -93,6 +93,19 @@ def test_a_later_cycle_starts_from_what_earlier_ones_found_important(home: Any) 
         assert kept.to_bytes() == result.ewc.to_bytes()
 
 
+def test_what_a_rejected_cycle_found_important_does_not_pull(home: Any) -> None:
+    """The next order begins from the same adapter: what cycle 1 learned is not in the model."""
+    recipe = home.recipe(ewc={"strength": 1e4, "fisher_examples": 4})
+    parent = from_bytes(home.parent())
+    first = home.by_hand(recipe, parent)
+    pulled = home.by_hand(recipe, parent, cycle=2, ewc=first.ewc)
+    free = home.by_hand(recipe, parent, cycle=2)
+    assert to_bytes(pulled.state) != to_bytes(free.state)
+    home.opened(home.open().handle(home.order(recipe=recipe), home.parent()))
+    update = home.opened(home.open().handle(home.order(recipe=recipe, cycle=2), home.parent()))
+    home.require_delta(update, free, parent)
+
+
 def test_a_stage_of_the_recipe_is_what_the_node_trains_on(home: Any) -> None:
     """A node with nothing for the order's stage refuses, without a word on its examples."""
     values = home.recipe().model_dump(mode="json")

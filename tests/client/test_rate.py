@@ -11,8 +11,16 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from sft_client.cli import app
-from sft_shared.evaluation.results import AnswerRow, MeasuredModel, SuiteResult, TaskResult, write_result
+from sft_shared.evaluation.conditions import Conditions
+from sft_shared.evaluation.results import (
+    AnswerRow,
+    MeasuredModel,
+    SuiteResult,
+    TaskResult,
+    write_result,
+)
 
+CONDITIONS = Conditions(examples="ab", metrics={}, prompts="cd", max_new_tokens=96)
 QUESTIONS = ("Where is my parcel?", "我的包裹到哪里了？", "Cancel my order.")
 
 
@@ -54,7 +62,9 @@ def results(suite: Path, tmp_path: Path) -> list[Path]:
         ]
         task = TaskResult(name="chat", role="new", n=3, metrics={}, slices={}, num_cut=0, seconds=0.0)
         model = MeasuredModel(base_sha256="ab", adapter_sha256=None, label=label)
-        result = SuiteResult(suite="shop", model=model, tasks=(task,), constrained=False)
+        result = SuiteResult(
+            suite="shop", model=model, tasks=(task,), constrained=False, conditions={"chat": CONDITIONS}
+        )
         write_result(tmp_path / label, result, [rows])
         folders.append(tmp_path / label)
     return folders
@@ -105,6 +115,27 @@ def test_a_limit_draws_the_same_questions_by_the_seed(
         texts.append(out.read_bytes())
         assert len(json.loads((tmp_path / f"{name}.key.json").read_text())["systems"]) == 2
     assert texts[0] == texts[1]
+
+
+def test_a_filled_sheet_is_not_overwritten_and_not_read_by_another_key(
+    suite: Path, results: list[Path], tmp_path: Path
+) -> None:
+    """Ratings would be gone; and by the key of another export they would be those of the wrong models."""
+    models = [part for folder in results for part in ("--result", folder)]
+    sheet, other = tmp_path / "sheet.csv", tmp_path / "other.csv"
+    export = ("export", "--suite", suite, "--task", "chat", *models)
+    assert run(*export, "--out", sheet).exit_code == 0
+    filled = fill(sheet, sheet, good="federated").read_bytes()
+    again = run(*export, "--out", sheet, "--seed", 1)
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+    assert sheet.read_bytes() == filled
+    sheet.rename(tmp_path / "anna.csv")
+    assert run(*export, "--out", sheet, "--seed", 1).exit_code == 2  # its key is still there
+    assert run(*export, "--out", other, "--seed", 1).exit_code == 0
+    wrong = run("read", tmp_path / "anna.csv", "--key", tmp_path / "other.key.json")
+    assert wrong.exit_code == 2
+    assert "is not of the key's sheet" in wrong.output
 
 
 def test_bad_input_is_one_line_and_exit_code_2(suite: Path, results: list[Path], tmp_path: Path) -> None:

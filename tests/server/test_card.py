@@ -47,7 +47,8 @@ def test_an_unmeasured_adapter_says_that_it_is(bench: Any, fleet: Any) -> None:
     assert "| Method | LoRA, rank 2, alpha 4, on q_proj |" in text
     assert "| loss, first and last cycle | 2.000, 2.000 |" in text
     num_bytes = sum(update.num_bytes for number in (1, 2) for update in bench.store.updates(number))
-    assert f"| bytes sent | {num_bytes:,} up |" in text
+    assert f"| bytes sent | {num_bytes:,} up, those down not counted |" in text
+    assert "| Sources | nodes of the federation, as they say 40 |" in text
     assert "No differential privacy was used" in text
     assert "It was not measured." in text
     assert "cycle 2 was compared with no other model." in text
@@ -57,7 +58,9 @@ def test_an_unmeasured_adapter_says_that_it_is(bench: Any, fleet: Any) -> None:
 
 def test_a_measured_adapter_shows_what_the_gates_said(bench: Any, fleet: Any, tmp_path: Path) -> None:
     """Both models with their intervals, and no question."""
-    (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "Secret question?", "completion": "[]"}))
+    (tmp_path / "pairs.jsonl").write_text(
+        json.dumps({"prompt": "Where is my secret order today?", "completion": "[]"})
+    )
     task = {"name": "forms", "data": "pairs.jsonl", "metrics": [{"kind": "json_valid"}]}
     generation = {"max_new_tokens": 2, "threads": 1}
     suite = {"name": "shop", "tasks": [task], "generation": generation, "latency": None}
@@ -68,7 +71,9 @@ def test_a_measured_adapter_shows_what_the_gates_said(bench: Any, fleet: Any, tm
     assert "| task, metric | n | cycle 1 | initial adapter | p |" in text
     assert "| forms, json_valid | 1 | 0.0 % (0.0 to 79.3) | 0.0 % (0.0 to 79.3) |" in text
     assert "| no worse: all metrics on all tasks | passed |" in text
-    assert "Secret question" not in text
+    assert "languages of the questions: en 1" in text
+    assert ModelCard(text).data.language == ["en"]
+    assert "secret order" not in text
     bench.runner()
     suite["gates"] = []
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(suite))

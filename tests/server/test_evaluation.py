@@ -141,6 +141,19 @@ def test_a_suite_that_cannot_be_run_is_told_when_the_server_starts(
     assert measuring(None, recipe=recipe, held_out=[]) is None
 
 
+def test_held_out_examples_that_cannot_be_measured_are_told_when_the_server_starts(bench: Any) -> None:
+    """Longer than the model holds, or without anything to judge by: no cycle is trained for nothing."""
+    example = held_out_example(1)
+    long = (Message(role="user", content="word " * 3000), example.answer)
+    bench.held_out = [example.model_copy(update={"messages": long})]
+    with pytest.raises(DataError, match=r"task 'held-out', example 'h1': a prompt of .* tokens"):
+        bench.runner()
+    words = (example.messages[0], Message(role="assistant", content="Sunny."))
+    bench.held_out = [example.model_copy(update={"messages": words, "tools": (), "expected_calls": ()})]
+    with pytest.raises(DataError, match="task 'held-out': the metric 'tool_calls' says nothing"):
+        bench.runner()
+
+
 def test_a_gate_that_cannot_be_asked_of_the_held_out_examples_is_told_at_the_start(
     bench: Any, suite_file: Path
 ) -> None:

@@ -15,7 +15,6 @@ Interval = tuple[float, float]
 
 BASE, FEW_SHOT, FEDERATED = "base", "base-few-shot", "federated"
 MATCH, VALID, RIGHT_FUNCTION = "tool_calls", "json_valid", "right_function"  # metrics
-BOOTSTRAP_SEED = 0
 
 
 def local_name(client: str) -> str:
@@ -39,7 +38,7 @@ class ModelScore(Settings):
 
 
 class Comparison(Settings):
-    """The federated model against another one on the same questions; a paired bootstrap interval."""
+    """The federated model against another one on the same questions; Tango's score interval."""
 
     against: str
     difference: float
@@ -181,8 +180,10 @@ def compare_all(systems: Mapping[str, System], *, ours: str) -> tuple[Comparison
 
 def compare(ours: System, theirs: System, *, against: str) -> Comparison:
     """Question by question. Raises DataError if the two did not answer the same ones."""
-    (task,) = compare_results(ours, theirs, settings=ComparisonSettings(seed=BOOTSTRAP_SEED)).tasks
+    (task,) = compare_results(ours, theirs, settings=ComparisonSettings()).tasks
     found = task.metrics[MATCH]
+    assert found.num_won is not None  # it is right or wrong
+    assert found.num_lost is not None
     return Comparison(
         against=against,
         difference=found.difference,

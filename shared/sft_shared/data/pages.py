@@ -15,9 +15,13 @@ from sft_shared.files import write_atomic
 FILTERS = {"percent": percent, "points": points, "size": size, "duration": duration}
 """What every template can show numbers with."""
 
+_SHOWN = dict.fromkeys({*range(32), *range(0x7F, 0xA0)} - {*map(ord, "\t\n\r")}, "\ufffd")
+
 
 def write_page(path: Path, template: Path, *, private: bool = False, **values: Any) -> None:
-    """Write ``template`` filled with ``values``, every one escaped. A ``private`` page is its owner's alone.
+    """Write ``template`` filled with ``values``, every one escaped, and control characters as U+FFFD.
+
+    A ``private`` page is its owner's alone.
 
     ``{{ house_style | safe }}`` is the look that all our pages share.
     """
@@ -31,7 +35,7 @@ def write_page(path: Path, template: Path, *, private: bool = False, **values: A
     environment.filters.update(FILTERS)
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8").replace("ACCENT", ACCENT)
     page = environment.get_template(template.name).render(house_style=style, **values)
-    write_atomic(path, page.encode("utf-8", "replace"), private=private)
+    write_atomic(path, page.translate(_SHOWN).encode("utf-8", "replace"), private=private)
 
 
 def data_uri(picture: Path) -> str:

@@ -5,6 +5,7 @@ Markdown with the front matter that model hubs read. It holds counts and figures
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import yaml
 
 from sft_shared.data.page_numbers import p_value
-from sft_shared.evaluation.report.contents import Report, sentence
+from sft_shared.evaluation.report.contents import Report, remarks, sentence
 from sft_shared.evaluation.report.facts import RunFacts
 from sft_shared.evaluation.results import Measured, SuiteResult
 from sft_shared.files import write_atomic
@@ -29,7 +30,7 @@ def write_card(path: Path, report: Report, facts: RunFacts) -> None:
 def card(report: Report, facts: RunFacts) -> str:
     """The card's text."""
     ours = report.ours.result
-    front = yaml.safe_dump(_front(ours, facts), allow_unicode=True, sort_keys=False, width=1000)
+    front = yaml.safe_dump(_front(report, facts), allow_unicode=True, sort_keys=False, width=1000)
     parts = [
         f"---\n{front}---",
         f"# {_plain(ours.label)}",
@@ -45,9 +46,10 @@ def card(report: Report, facts: RunFacts) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _front(ours: SuiteResult, facts: RunFacts) -> dict[str, Any]:
+def _front(report: Report, facts: RunFacts) -> dict[str, Any]:
+    ours = report.ours.result
     metrics = [(task.name, name, measured) for task in ours.tasks for name, measured in task.metrics.items()]
-    languages = [name for name in facts.languages if len(name) == 2]
+    languages = [name for name in facts.languages or _asked_in(report) if len(name) == 2]
     return {
         "base_model": _line(facts.base_model),
         "library_name": "peft",
@@ -110,8 +112,9 @@ def _training(facts: RunFacts) -> str:
         losses = [f"{cycle.loss:.3f}" for cycle in facts.cycles if cycle.loss is not None]
         if losses:
             rows["loss, first and last cycle"] = f"{losses[0]}, {losses[-1]}"
-        down = f", {facts.bytes_down:,} down" if facts.bytes_down else ""
-        rows["bytes sent"] = f"{facts.bytes_up:,} up{down}"
+        counted = any(cycle.bytes_down is not None for cycle in facts.cycles)
+        down = f"{facts.bytes_down:,} down" if counted else "those down not counted"
+        rows["bytes sent"] = f"{facts.bytes_up:,} up, {down}"
         rows["time"] = f"{facts.seconds:,.0f} s"
     privacy = (
         "No differential privacy was used: nothing bounds what the adapter tells of single examples."
@@ -139,12 +142,21 @@ def _evaluation(report: Report) -> str:
             row = (f"{task.name}, {name}{direction}", str(found.n), _measured(found))
             beside = (_measured(other) if other else "not measured", p_value(pair.p_holm) if pair else "")
             rows.append(row + beside if reference else row)
-    note = f"Suite {_plain(report.ours.result.suite)}, 95 % intervals in brackets"
+    asked = _counts(_asked_in(report))
+    suite = _plain(report.ours.result.suite)
+    note = f"Suite {suite}, languages of the questions: {asked}; 95 % intervals in brackets"
     head: tuple[str, ...] = ("task, metric", "n", report.ours.label)
     if reference:
         head += (reference.theirs, "p")
         note += "; p by McNemar's exact test or a sign-flip permutation test, after Holm's correction"
-    return f"## Evaluation\n\n{_table(head, rows)}\n\n{note}."
+    more = "".join(f" {_plain(line)}" for line in remarks(report.ours, report.against[:1]))
+    return f"## Evaluation\n\n{_table(head, rows)}\n\n{note}.{more}"
+
+
+def _asked_in(report: Report) -> dict[str, int]:
+    """Language -> questions that were asked in it, the most first; what is too short to tell is left out."""
+    rows = (row for task in report.ours.rows.values() for row in task)
+    return dict(Counter(row.language for row in rows if row.language not in ("", "und")).most_common())
 
 
 def _gates(report: Report) -> str:

@@ -45,6 +45,60 @@ def wilson_interval(num_right: int, *, num_total: int, confidence: float = 0.95)
     return low, high
 
 
+def paired_interval(
+    num_won: int, num_lost: int, *, num_total: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Tango's score interval of the difference of two paired shares (1998, Statistics in Medicine 17:891).
+
+    Of ``num_total`` examples only ours is right on ``num_won``, only theirs on ``num_lost``. All differences
+    that a score test would not reject lie inside, so it has a width also where no example changed: the less
+    examples, the wider. Raises ValueError for counts that cannot be.
+
+    >>> [round(end, 4) for end in paired_interval(12, 2, num_total=50)]
+    [0.0611, 0.3447]
+    >>> [round(end, 3) for end in paired_interval(0, 0, num_total=5)]
+    [-0.434, 0.434]
+    """
+    if min(num_won, num_lost) < 0 or not 0 < num_total >= num_won + num_lost:
+        raise ValueError(f"no counts of paired examples: {num_won} won, {num_lost} lost, {num_total} in all")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    difference = (num_won - num_lost) / num_total
+
+    def is_rejected(delta: float) -> bool:
+        a, c = 2 * num_total, -num_lost * delta * (1 - delta)
+        b = (2 * num_total - num_won + num_lost) * delta - num_won - num_lost
+        lost = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)  # its likeliest share if delta is true
+        variance = num_total * (2 * lost + delta * (1 - delta))
+        return (num_won - num_lost - num_total * delta) ** 2 > z * z * variance
+
+    def end(inside: float, outside: float) -> float:
+        for _ in range(50):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if is_rejected(middle) else (middle, outside)
+        return inside
+
+    return end(difference, -1.0), end(difference, 1.0)
+
+
+def paired_shares(
+    ours: Sequence[float], theirs: Sequence[float], *, confidence: float = 0.95
+) -> PairedDifference:
+    """The difference of two shares over the same examples in the same order, with `paired_interval`.
+
+    Raises ValueError if they are not paired, or for a value that is neither 0 nor 1.
+
+    >>> found = paired_shares([1, 1, 0, 1], [0, 1, 0, 0])
+    >>> found.difference, found.num_won, found.num_lost, round(found.low, 2)
+    (0.5, 2, 0, -0.23)
+    """
+    differences = _differences(ours, theirs)
+    if not {*ours, *theirs} <= {0, 1}:
+        raise ValueError("shares are of values that are 0 or 1")
+    won, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    low, high = paired_interval(won, lost, num_total=len(ours), confidence=confidence)
+    return PairedDifference(float(differences.mean()), low=low, high=high, num_won=won, num_lost=lost)
+
+
 def paired_bootstrap(
     ours: Sequence[float],
     theirs: Sequence[float],
@@ -55,10 +109,10 @@ def paired_bootstrap(
 ) -> PairedDifference:
     """Percentile interval of the mean difference over the same examples in the same order.
 
-    Values are any finite numbers; right and wrong are 1 and 0. Whole examples are resampled, so what is hard
-    for both models cancels. Where few different differences occur, as among right and wrong, their counts
-    come from a multinomial, which is the same as drawing the examples. If no example changed, the interval
-    has no width: the examples say nothing of how sure that is.
+    Values are any finite numbers; for right and wrong take `paired_shares`, since where few examples changed
+    this interval is too narrow, and without width where none did. Whole examples are resampled, so what is
+    hard for both models cancels. Where few different differences occur, their counts come from a multinomial,
+    which is the same as drawing the examples.
 
     Raises ValueError if the two do not cover the same, non-zero number of examples, or for NaN and infinity.
 
@@ -66,11 +120,7 @@ def paired_bootstrap(
     >>> found.difference, found.num_won, found.num_lost
     (0.5, 2, 0)
     """
-    if len(ours) != len(theirs) or not ours:
-        raise ValueError(f"paired examples are needed, found {len(ours)} and {len(theirs)}")
-    differences = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
-    if not np.isfinite(differences).all():
-        raise ValueError("a value is NaN or infinite; leave such examples out of both")
+    differences = _differences(ours, theirs)
     means = _resampled_means(differences, num_resamples=num_resamples, rng=np.random.default_rng(seed))
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
@@ -81,6 +131,15 @@ def paired_bootstrap(
         num_won=int((differences > 0).sum()),
         num_lost=int((differences < 0).sum()),
     )
+
+
+def _differences(ours: Sequence[float], theirs: Sequence[float]) -> NDArray[np.float64]:
+    if len(ours) != len(theirs) or not ours:
+        raise ValueError(f"paired examples are needed, found {len(ours)} and {len(theirs)}")
+    differences: NDArray[np.float64] = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
+    if not np.isfinite(differences).all():
+        raise ValueError("a value is NaN or infinite; leave such examples out of both")
+    return differences
 
 
 def _resampled_means(

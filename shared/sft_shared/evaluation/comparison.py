@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from sft_shared.config import Settings
 from sft_shared.errors import DataError
-from sft_shared.evaluation.compare import paired_bootstrap
-from sft_shared.evaluation.results import AnswerRow, Interval, Role, SliceName, System, TaskName, TaskResult
+from sft_shared.evaluation.compare import (
+    PairedDifference,
+    paired_bootstrap,
+    paired_interval,
+    paired_shares,
+)
+from sft_shared.evaluation.conditions import require_same
+from sft_shared.evaluation.pooling import Parts, Pooling, pooled_difference
+from sft_shared.evaluation.results import (
+    AnswerRow,
+    Interval,
+    Measured,
+    Role,
+    SliceName,
+    System,
+    TaskName,
+    TaskResult,
+)
 from sft_shared.evaluation.significance import holm, mcnemar, sign_flip
 
 SLICES: tuple[SliceName, ...] = ("category", "client", "language", "length")
 
 
 class ComparisonSettings(Settings):
-    """How many draws an interval and a permutation test take."""
+    """How many draws the interval and the permutation test of a metric take that is not binary."""
 
     seed: int = 0
     num_resamples: PositiveInt = 10_000
     num_permutations: PositiveInt = (
         10_000  # 1 / (this + 1) is the smallest p-value of a metric that is not binary
     )
+    num_corpus_resamples: PositiveInt = 200  # of a metric whose total is no mean; only their spread is used
+    num_corpus_permutations: PositiveInt = 1_000
 
 
 class Compared(Settings):
-    """``ours - theirs`` of a metric's mean over ``n`` paired examples; won and lost say what is better.
+    """``ours - theirs`` of a metric's value over ``n`` paired examples; won and lost say what is better.
 
-    The interval is not corrected for many metrics, ``p_holm`` is: over all metrics of all tasks of the
-    comparison, or, for a slice, over all its slices.
+    The interval is a score interval if binary, else a bootstrap's of means or totals; where nothing changed
+    it is that of no flip among ``n``. It is not corrected for many metrics, ``p_holm`` is: over all metrics
+    of all tasks of the comparison, or, for a slice, over all its slices.
     """
 
     difference: float
     ci95: Interval
-    p_value: float  # McNemar's exact test if binary, else a sign-flip permutation test
+    p_value: float  # McNemar's exact test if binary, else a permutation test
     p_holm: float
     n: PositiveInt
-    num_won: NonNegativeInt
-    num_lost: NonNegativeInt
+    num_won: NonNegativeInt | None  # None: single answers say nothing of this metric, as of distinct-n
+    num_lost: NonNegativeInt | None
     binary: bool
     higher_is_better: bool
 
@@ -96,8 +116,8 @@ class Comparison(Settings):
 def compare_results(ours: System, theirs: System, *, settings: ComparisonSettings) -> Comparison:
     """Compare answer by answer; which of the two comes first only turns the signs.
 
-    Raises DataError if they come from other suites, from other examples of a task, or if a metric says
-    something of an example in one of them only.
+    Raises DataError if they come from other suites, from other examples of a task, under other conditions, or
+    if a metric says something of an example in one of them only.
     """
     if ours.result.suite != theirs.result.suite:
         raise DataError(
@@ -132,8 +152,8 @@ class _Test(NamedTuple):
     key: _Key
     ours: list[float]
     theirs: list[float]
-    binary: bool
-    higher_is_better: bool
+    parts: tuple[list[Parts], list[Parts]]  # of both; empty where the total is a mean
+    like: Measured
 
 
 def _tests(ours: System, theirs: System, own: TaskResult, other: TaskResult) -> Iterator[_Test]:
@@ -141,23 +161,49 @@ def _tests(ours: System, theirs: System, own: TaskResult, other: TaskResult) -> 
     name = own.name
     rows = {row.id: row for row in ours.rows[name]}
     rivals = {row.id: row for row in theirs.rows[name]}
-    _require_same(rows, rivals, f"task {name!r}: {ours.label} and {theirs.label}")
+    which = f"task {name!r}: {ours.label} and {theirs.label}"
+    _require_same(rows, rivals, which)
+    require_same(ours.result.conditions[name], theirs.result.conditions[name], which)
     for metric, measured in own.metrics.items():
         rival = other.metrics.get(metric)
         if rival is None:
             continue
-        if (measured.binary, measured.higher_is_better) != (rival.binary, rival.higher_is_better):
+        if _kind(measured) != _kind(rival):
             raise DataError(f"task {name!r}: {metric!r} is not one metric in both. Measure both anew.")
         pairs = {key: _pair(rows[key], rivals[key], metric, task=name) for key in rows}
         known = {key: pair for key, pair in pairs.items() if pair is not None}
+        if measured.binary and not {value for pair in known.values() for value in pair} <= {0, 1}:
+            raise DataError(f"task {name!r}: {metric!r} has a value that is neither 0 nor 1. Measure anew.")
+        pooling = measured.pooling != "mean"
+        parts = _parts(known, rows, rivals, metric, task=name) if pooling else {}
         for (part, value), keys in _groups([rows[key] for key in known]).items():
             yield _Test(
                 _Key(name, metric, part, value),
                 [known[key][0] for key in keys],
                 [known[key][1] for key in keys],
-                measured.binary,
-                measured.higher_is_better,
+                ([parts[key][0] for key in keys if pooling], [parts[key][1] for key in keys if pooling]),
+                measured,
             )
+
+
+def _kind(measured: Measured) -> tuple[bool, bool, Pooling]:
+    return measured.binary, measured.higher_is_better, measured.pooling
+
+
+def _parts(
+    keys: Iterable[str],
+    rows: Mapping[str, AnswerRow],
+    rivals: Mapping[str, AnswerRow],
+    metric: str,
+    *,
+    task: str,
+) -> dict[str, tuple[Parts, Parts]]:
+    try:
+        return {key: (rows[key].parts[metric], rivals[key].parts[metric]) for key in keys}
+    except KeyError:
+        raise DataError(
+            f"task {task!r}: an answer lacks what {metric!r} of all is computed from. Measure both anew."
+        ) from None
 
 
 def _groups(rows: Sequence[AnswerRow]) -> dict[tuple[SliceName | None, str], list[str]]:
@@ -205,24 +251,65 @@ def _all_compared(tests: Sequence[_Test], settings: ComparisonSettings) -> dict[
     return found
 
 
-def _compared(test: _Test, settings: ComparisonSettings) -> Compared:
+def _of_means(test: _Test, settings: ComparisonSettings) -> PairedDifference:
     pair = paired_bootstrap(test.ours, test.theirs, seed=settings.seed, num_resamples=settings.num_resamples)
-    up, down = pair.num_won, pair.num_lost
-    if test.binary:
-        p_value = mcnemar(up, down)
+    if pair.num_won or pair.num_lost:
+        return pair
+    # values are from 0 to 1: what did not happen among these examples is at most a flip
+    low, high = paired_interval(0, 0, num_total=len(test.ours))
+    return replace(pair, low=low, high=high)
+
+
+def _compared(test: _Test, settings: ComparisonSettings) -> Compared:
+    binary, higher_is_better, pooling = _kind(test.like)
+    if pooling != "mean":
+        return _of_totals(test, settings)
+    if binary:
+        pair = paired_shares(test.ours, test.theirs)
+        p_value = mcnemar(pair.num_won, pair.num_lost)
     else:
+        pair = _of_means(test, settings)
         differences = [mine - rival for mine, rival in zip(test.ours, test.theirs, strict=True)]
         p_value = sign_flip(differences, seed=settings.seed, num_permutations=settings.num_permutations)
+    up, down = pair.num_won, pair.num_lost
     return Compared(
         difference=pair.difference,
         ci95=(pair.low, pair.high),
         p_value=p_value,
         p_holm=p_value,
         n=len(test.ours),
-        num_won=up if test.higher_is_better else down,
-        num_lost=down if test.higher_is_better else up,
-        binary=test.binary,
-        higher_is_better=test.higher_is_better,
+        num_won=up if higher_is_better else down,
+        num_lost=down if higher_is_better else up,
+        binary=binary,
+        higher_is_better=higher_is_better,
+    )
+
+
+def _of_totals(test: _Test, settings: ComparisonSettings) -> Compared:
+    """Compare totals that are no means, such as those of BLEU; all such metrics are better if higher."""
+    ours, theirs = test.parts
+    pooling = test.like.pooling
+    found = pooled_difference(
+        ours,
+        theirs,
+        pooling=pooling,
+        seed=settings.seed,
+        num_resamples=settings.num_corpus_resamples,
+        num_permutations=settings.num_corpus_permutations,
+    )
+    ci95 = (found.low, found.high) if ours != theirs else paired_interval(0, 0, num_total=len(ours))
+    signs = [(mine > rival) - (mine < rival) for mine, rival in zip(test.ours, test.theirs, strict=True)]
+    says = pooling != "distinct"  # within single answers that is another question
+    return Compared(
+        difference=found.difference,
+        ci95=ci95,
+        p_value=found.p_value,
+        p_holm=found.p_value,
+        n=len(ours),
+        num_won=signs.count(1) if says else None,
+        num_lost=signs.count(-1) if says else None,
+        binary=False,
+        higher_is_better=test.like.higher_is_better,
     )
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from sft_shared.config import Settings
 from sft_shared.evaluation.canaries import Canaries
@@ -35,9 +35,14 @@ class NoWorse(Settings):
     roles: tuple[Role, ...] = ()
     metric: str | None = None
     slice: SliceName | None = None
-    max_loss: NonNegativeFloat = 0.02  # in the metric's own unit; of a share 0.02 is 2 points
+    max_loss: float = 0.02  # of a share: 0.02 is 2 points
     sure: Sure = "point"  # interval: held unless the data show that the loss is not beyond max_loss
     min_n: PositiveInt = 1  # fewer examples hold the candidate
+
+    @field_validator("max_loss")
+    @classmethod
+    def _can_be_exceeded(cls, max_loss: float) -> float:
+        return _require_share(max_loss, fits=0 <= max_loss < 1)
 
     @property
     def name(self) -> str:
@@ -144,7 +149,7 @@ class _Bar(Settings):
 
     task: TaskName
     metric: str = Field(min_length=1)
-    bar: float
+    bar: float  # a share
     sure: Sure = "point"
     min_n: PositiveInt = 1  # fewer examples hold the candidate
 
@@ -175,6 +180,11 @@ class AtLeast(_Bar):
 
     kind: Literal["at_least"] = "at_least"
 
+    @field_validator("bar")
+    @classmethod
+    def _can_be_missed(cls, bar: float) -> float:
+        return _require_share(bar, fits=0 < bar <= 1)
+
     @property
     def name(self) -> str:
         """The gate in a few words."""
@@ -189,6 +199,11 @@ class AtMost(_Bar):
     """Hold a candidate whose metric is above ``bar``, such as refusals of allowed questions above 0.02."""
 
     kind: Literal["at_most"] = "at_most"
+
+    @field_validator("bar")
+    @classmethod
+    def _can_be_exceeded(cls, bar: float) -> float:
+        return _require_share(bar, fits=0 <= bar < 1)
 
     @property
     def name(self) -> str:
@@ -209,6 +224,13 @@ DEFAULT_GATES: tuple[Gate, ...] = (NoWorse(),)
 def judge_gates(gates: Sequence[Gate], evidence: Evidence) -> list[Verdict]:
     """What every gate says, in their order."""
     return [gate(evidence) for gate in gates]
+
+
+def _require_share(value: float, *, fits: bool) -> float:
+    """Every metric is a share: a gate beyond it would let everything pass, or nothing."""
+    if not fits:
+        raise ValueError("Every candidate would pass, or none. Give a share: 2 points are 0.02")
+    return value
 
 
 def _bound(low: float | None, *, share: bool) -> str:

@@ -89,8 +89,8 @@ class FedsftModel(TemplateLM):  # type: ignore[misc]  # lm_eval ships no types
     @property
     def max_length(self) -> int:
         """Tokens of a text with its continuation; a learned prefix takes its places from them."""
-        window = getattr(self.base.model.config.get_text_config(), "max_position_embeddings", None)
-        return (window or DEFAULT_WINDOW) - int(getattr(self.tuning, "num_virtual_tokens", 0))
+        window = self.base.max_positions or DEFAULT_WINDOW
+        return window - int(getattr(self.tuning, "num_virtual_tokens", 0))
 
     @property
     def tokenizer_name(self) -> str:

@@ -6,15 +6,18 @@ not there.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from sft_shared.config import Settings
 from sft_shared.errors import DataError
+from sft_shared.evaluation.conditions import Conditions
+from sft_shared.evaluation.pooling import Pooling
 from sft_shared.files import make_private_folder, write_atomic, writing_atomic
 
 Interval = tuple[float, float]
@@ -26,12 +29,14 @@ TaskName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,63}$")]
 
 RESULT = "result.json"
 PERPLEXITY = "perplexity"
+MAX_LABEL = 80  # characters
 
 
 class Measured(Settings):
     """A metric over ``n`` examples; those about which it says nothing do not count.
 
-    ``ci95``: Wilson's interval of a share of right answers (``binary``), else a percentile bootstrap.
+    ``ci95``: Wilson's interval of a share of right answers (``binary``), else a bootstrap's. ``pooling`` says
+    how the value comes from those of single answers, or from the ``parts`` of their rows.
     """
 
     value: float
@@ -39,6 +44,7 @@ class Measured(Settings):
     n: PositiveInt
     binary: bool
     higher_is_better: bool
+    pooling: Pooling = "mean"
 
 
 class Spread(Settings):
@@ -90,7 +96,7 @@ class MeasuredModel(Settings):
 
     base_sha256: str
     adapter_sha256: str | None
-    label: str = Field(min_length=1, max_length=80)  # what a report calls it
+    label: str = Field(min_length=1, max_length=MAX_LABEL)  # what a report calls it
 
 
 class SuiteResult(Settings):
@@ -100,6 +106,13 @@ class SuiteResult(Settings):
     model: MeasuredModel
     tasks: tuple[TaskResult, ...]
     constrained: bool
+    conditions: dict[TaskName, Conditions]  # of every task
+
+    @model_validator(mode="after")
+    def _conditions_are_known(self) -> SuiteResult:
+        if self.conditions.keys() != {task.name for task in self.tasks}:
+            raise ValueError("conditions: not of the same tasks as the results")
+        return self
 
     @property
     def label(self) -> str:
@@ -123,6 +136,11 @@ class AnswerRow(Settings):
     values: dict[str, float | None]
     seconds: NonNegativeFloat  # its share of its batch
     cut: bool = False
+    parts: dict[str, dict[str, int]] = Field(default={})  # what totals that are no means are computed from
+
+
+class _Written(SuiteResult):
+    sha256: str  # of the result and of its answers, so that neither is changed without the other
 
 
 @dataclass(frozen=True)
@@ -144,29 +162,45 @@ def answers_path(folder: Path, task: str) -> Path:
 
 
 def write_result(folder: Path, result: SuiteResult, rows: Sequence[Sequence[AnswerRow]]) -> None:
-    """Write ``result.json`` last, so that it is never there without its answers. They are private."""
+    """Write ``result.json`` last, with a hash of it and its answers: it is theirs alone. All are private."""
     make_private_folder(folder, setting="out")
     for task, lines in zip(result.tasks, rows, strict=True):
         with writing_atomic(answers_path(folder, task.name), private=True) as file:
             for row in lines:
                 file.write(row.model_dump_json().encode() + b"\n")
-    write_atomic(folder / RESULT, (result.model_dump_json(indent=2) + "\n").encode(), private=True)
+    written = _Written(**dict(result), sha256=_digest(folder, result))
+    write_atomic(folder / RESULT, (written.model_dump_json(indent=2) + "\n").encode(), private=True)
+
+
+def _digest(folder: Path, result: SuiteResult) -> str:
+    """Hex SHA-256 of all but the hash in ``result.json``, and of the answers' files as they lie there."""
+    found = hashlib.sha256(result.model_dump_json().encode())
+    for task in result.tasks:
+        found.update(hashlib.sha256(answers_path(folder, task.name).read_bytes()).digest())
+    return found.hexdigest()
 
 
 def read_result(folder: Path) -> SuiteResult:
     """Read back `write_result`. Raises DataError if it is missing or not a result."""
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[SuiteResult, str]:
+    """A result, and the hash that it was written with."""
     path = folder / RESULT
     try:
-        result = SuiteResult.model_validate_json(path.read_bytes())
+        written = _Written.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}. Give the folder of an evaluation.") from None
     except ValidationError as error:
         raise DataError(f"{path}: {_problem(error)}. Evaluate again.") from None
-    names = [task.name for task in result.tasks]
+    names = [task.name for task in written.tasks]
     twin = next((name for name in names if names.count(name) > 1), None)
     if twin is not None:
         raise DataError(f"{path}: the task {twin!r} is there twice. Evaluate again.")
-    return result
+    found = dict(written)
+    sha256 = found.pop("sha256")
+    return SuiteResult(**found), sha256
 
 
 def read_answers(folder: Path, task: str) -> Iterator[AnswerRow]:
@@ -186,9 +220,10 @@ def read_answers(folder: Path, task: str) -> Iterator[AnswerRow]:
 def read_system(folder: Path) -> System:
     """A result with all its answers.
 
-    Raises DataError as `read_result` and `read_answers`, and for answers that are not those it counts.
+    Raises DataError as `read_result` and `read_answers`, and if result and answers are not those that were
+    written together: two evaluations of one folder were mixed by a kill, or a file was changed.
     """
-    result = read_result(folder)
+    result, sha256 = _read(folder)
     rows: dict[str, tuple[AnswerRow, ...]] = {}
     for task in result.tasks:
         path = answers_path(folder, task.name)
@@ -202,6 +237,11 @@ def read_system(folder: Path) -> System:
             lines[row.id] = number
         if len(lines) != task.n:
             raise DataError(f"{path}: {len(lines)} answers, {RESULT} counts {task.n}. Evaluate again.")
+    if _digest(folder, result) != sha256:
+        raise DataError(
+            f"{folder}: {RESULT} and the answers beside it were not written together, or one was changed. "
+            "Evaluate again."
+        )
     return System(result, rows)
 
 

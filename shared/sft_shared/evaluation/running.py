@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 
-from sft_shared.data.chat import DataSettings, render_prompt
+from sft_shared.data.chat import DataSettings, render_prompt, tokenize_all
 from sft_shared.errors import DataError
 from sft_shared.evaluation.answer_cache import Answer, AnswerCache, answer_key, open_cache
 from sft_shared.evaluation.answering import answering
+from sft_shared.evaluation.digests import conditions_of
 from sft_shared.evaluation.latency import Request, measure_latency
 from sft_shared.evaluation.metrics.perplexity import measured_perplexity, surprises_of
 from sft_shared.evaluation.results import AnswerRow, MeasuredModel, SuiteResult, TaskResult, write_result
@@ -50,19 +51,25 @@ def run_suite(
     generated again. With ``out``, ``result.json`` and ``answers-<task>.jsonl`` are written there. ``report``
     may raise to stop; what was answered is kept. The base is left as it was.
 
-    Raises DataError for the examples of a task, ConfigError for its schema, ModelError if the state does not
-    fit, StoreError if another process holds the cache or it is damaged.
+    Raises DataError for the examples of a task and ConfigError for its files, both before anything is
+    generated, ModelError if the state does not fit, StoreError if another process holds the cache or it is
+    damaged.
     """
     loaded = suite.load() if tasks is None else tasks
     adapter = None if state is None else sha256_of(to_bytes(state))
+    model = MeasuredModel(base_sha256=base.fingerprint, adapter_sha256=adapter, label=label)
+    limit = suite.generation.max_new_tokens
+    conditions = {task.settings.name: conditions_of(task, max_new_tokens=limit, data=data) for task in loaded}
+    asked = [requests_of(task, suite, base, tuning=tuning, data=data) for task in loaded]
     runner = _Runner(suite, base, state, tuning, adapter=adapter, report=report)
     with open_cache(cache) as answers, cpu_threads(suite.generation.threads):
-        found = [runner.run(task, data, answers) for task in loaded]
+        found = [runner.run(*each, data, answers) for each in zip(loaded, asked, strict=True)]
     result = SuiteResult(
         suite=suite.name,
-        model=MeasuredModel(base_sha256=base.fingerprint, adapter_sha256=adapter, label=label),
+        model=model,
         tasks=tuple(task for task, _ in found),
         constrained=suite.generation.constrained != "off",
+        conditions=conditions,
     )
     if out is not None:
         write_result(out, result, [rows for _, rows in found])
@@ -83,6 +90,40 @@ def model_hash(base: Base, *, adapter_sha256: str | None, tuning: TuningSettings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def requests_of(
+    task: Task, suite: SuiteSettings, base: Base, *, tuning: TuningSettings | None, data: DataSettings
+) -> list[Request]:
+    """The prompt of each example, and the schema of its answer.
+
+    Raises DataError, with the example's id, for a prompt or a tool's schema that cannot be used, and for a
+    prompt that does not fit into the model with its answer: it would be answered, but nobody knows how badly.
+    """
+    generation, name = suite.generation, task.settings.name
+    prompts = task.settings.data_settings or data
+    if task.settings.perplexity:
+        tokenize_all(task.examples, base.tokenizer, prompts)
+    taken = int(getattr(tuning, "num_virtual_tokens", 0)) + generation.max_new_tokens
+    requests = []
+    checked: set[str] = set()
+    for example in task.examples:
+        schema = generation.schema_of(example, answer_schema=task.answer_schema)
+        if schema is not None and schema not in checked:
+            try:
+                require_grammar(schema)
+            except DataError as error:
+                raise DataError(f"task {name!r}, example {example.id!r}: {error}") from None
+            checked.add(schema)
+        prompt = render_prompt(example, base.tokenizer, prompts, shots=task.shots)
+        if base.max_positions is not None and len(prompt) + taken > base.max_positions:
+            raise DataError(
+                f"task {name!r}, example {example.id!r}: a prompt of {len(prompt):,} tokens with "
+                f"{taken:,} more is longer than the model's "
+                f"{base.max_positions:,}. Shorten the example, or show fewer shots."
+            )
+        requests.append(Request(prompt, schema))
+    return requests
+
+
 class _Runner:
     """One model on one task after another."""
 
@@ -99,8 +140,9 @@ class _Runner:
         self.suite, self.base, self.state, self.tuning, self.report = suite, base, state, tuning, report
         self.model = model_hash(base, adapter_sha256=adapter, tuning=tuning)
 
-    def run(self, task: Task, data: DataSettings, cache: AnswerCache) -> tuple[TaskResult, list[AnswerRow]]:
-        requests = self._requests(task, data)
+    def run(
+        self, task: Task, requests: Sequence[Request], data: DataSettings, cache: AnswerCache
+    ) -> tuple[TaskResult, list[AnswerRow]]:
         latency = None
         if self.suite.latency is not None:
             latency = measure_latency(
@@ -131,24 +173,6 @@ class _Runner:
             latency=latency,
             perplexity=perplexity,
         )
-
-    def _requests(self, task: Task, data: DataSettings) -> list[Request]:
-        """Raises DataError, with the example's id, for a prompt or a tool's schema that cannot be used."""
-        generation = self.suite.generation
-        prompts = task.settings.data_settings or data
-        requests = []
-        checked: set[str] = set()
-        for example in task.examples:
-            schema = generation.schema_of(example, answer_schema=task.answer_schema)
-            if schema is not None and schema not in checked:
-                try:
-                    require_grammar(schema)
-                except DataError as error:
-                    raise DataError(f"task {task.settings.name!r}, example {example.id!r}: {error}") from None
-                checked.add(schema)
-            prompt = render_prompt(example, self.base.tokenizer, prompts, shots=task.shots)
-            requests.append(Request(prompt, schema))
-        return requests
 
     def _answers(self, name: str, requests: Sequence[Request], cache: AnswerCache) -> list[Answer]:
         limit = self.suite.generation.max_new_tokens

@@ -9,12 +9,12 @@ import numpy as np
 from sft_shared.data.hygiene.language import language_of
 from sft_shared.data.hygiene.texts import num_words, prompt_text, question_text
 from sft_shared.dialogue import Example
-from sft_shared.errors import DataError
 from sft_shared.evaluation.answer_cache import Answer
 from sft_shared.evaluation.compare import wilson_interval
 from sft_shared.evaluation.metrics.kinds import Metric
+from sft_shared.evaluation.pooling import pooled_interval
 from sft_shared.evaluation.results import AnswerRow, Latency, Measured, SliceName, TaskResult
-from sft_shared.evaluation.suites import TaskSettings
+from sft_shared.evaluation.suites import TaskSettings, silence
 
 SHORT, MEDIUM = 32, 128
 """Words (of Chinese: characters) of a prompt that is ``short`` or ``medium`` at most; ``long`` above.
@@ -26,7 +26,7 @@ NONE = "(none)"
 """The slice of examples without a category or source."""
 
 NUM_RESAMPLES = 2_000
-NUM_CORPUS_RESAMPLES = 100  # where each needs all texts again; only their spread is used
+NUM_CORPUS_RESAMPLES = 500  # only their spread is used
 _BLOCK = 1_000_000  # drawn numbers in memory at a time
 
 
@@ -74,6 +74,11 @@ def score_answers(
                 **slices_of(example),
                 prediction=answer.text,
                 values=values,
+                parts={
+                    metric.name: dict(metric.parts(answer.text, example))
+                    for metric in task.metrics
+                    if metric.pooling != "mean" and values[metric.name] is not None
+                },
                 seconds=answer.seconds,
                 cut=answer.cut,
             )
@@ -82,10 +87,7 @@ def score_answers(
     for metric in task.metrics:
         found = measure(metric, examples, rows, seed=seed)
         if found is None:
-            raise DataError(
-                f"task {task.name!r}: the metric {metric.name!r} says nothing about any of its {len(rows)} "
-                "examples: none has what it compares with. Drop the metric, or add references to the data."
-            )
+            raise silence(task, metric, num_examples=len(rows))
         metrics[metric.name] = found
     result = TaskResult(
         name=task.name,
@@ -129,30 +131,33 @@ def measure(
     """A metric over all rows about which it says something; None if there are none.
 
     Shares of right answers get Wilson's interval, means a percentile bootstrap. What is computed over a whole
-    corpus (BLEU, distinct-n) gets 1.96 standard deviations of resampled corpora on either side: repeated
-    texts shift such a score, so its resampled percentiles would be beside it.
+    corpus (BLEU, distinct-n, micro F1) gets that of `pooled_interval`.
     """
     judged = [
-        (row.prediction, example, value)
+        (row, example, value)
         for row, example in zip(rows, examples, strict=True)
         if (value := row.values[metric.name]) is not None
     ]
     if not judged:
         return None
-    predictions, references, values = map(list, zip(*judged, strict=True))
-    total = metric.total(predictions, references, values)
+    known, references, values = map(list, zip(*judged, strict=True))
+    total = metric.total([row.prediction for row in known], references, values)
     if metric.binary:
         interval = wilson_interval(round(sum(values)), num_total=len(values))
-    elif abs(total - sum(values) / len(values)) < 1e-9:
+    elif metric.pooling == "mean":
         interval = _bootstrap_mean(np.array(values), seed=seed)
     else:
-        interval = _bootstrap_corpus(metric, predictions, references, values, total=total, seed=seed)
+        parts = [row.parts[metric.name] for row in known]
+        interval = pooled_interval(
+            parts, pooling=metric.pooling, seed=seed, num_resamples=NUM_CORPUS_RESAMPLES
+        )
     return Measured(
         value=total,
         ci95=interval,
         n=len(values),
         binary=metric.binary,
         higher_is_better=metric.higher_is_better,
+        pooling=metric.pooling,
     )
 
 
@@ -165,22 +170,3 @@ def _bootstrap_mean(values: np.ndarray, *, seed: int) -> tuple[float, float]:
         means += values[draws.integers(0, len(values), size=size)].mean(1).tolist()
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
-
-
-def _bootstrap_corpus(
-    metric: Metric,
-    predictions: Sequence[str],
-    examples: Sequence[Example],
-    values: Sequence[float],
-    *,
-    total: float,
-    seed: int,
-) -> tuple[float, float]:
-    draws = np.random.default_rng(seed)
-    totals = []
-    for _ in range(NUM_CORPUS_RESAMPLES):
-        places = draws.integers(0, len(values), size=len(values)).tolist()
-        columns = ([column[place] for place in places] for column in (predictions, examples, values))
-        totals.append(metric.total(*columns))
-    half = 1.96 * float(np.std(totals))
-    return max(0.0, total - half), min(1.0, total + half)

@@ -22,6 +22,7 @@ from sft_shared.evaluation.answering import EvaluationSettings
 from sft_shared.evaluation.canaries import Canaries
 from sft_shared.evaluation.gates import DEFAULT_GATES, Gate, NoWorse
 from sft_shared.evaluation.metrics.kinds import Metric
+from sft_shared.evaluation.metrics.metric import whole_reference
 from sft_shared.evaluation.results import PERPLEXITY, Role, SliceName
 from sft_shared.models.constrain import ANY_JSON, calls_schema
 
@@ -193,7 +194,8 @@ class SuiteSettings(Settings):
     def load(self) -> list[Task]:
         """Every task with its examples.
 
-        Raises DataError or ConfigError before anything is generated, also for canaries that are no examples.
+        Raises DataError or ConfigError before anything is generated, also for a metric that cannot judge them
+        and for canaries that are no examples.
         """
         tasks = [
             Task(
@@ -204,6 +206,8 @@ class SuiteSettings(Settings):
             )
             for task in self.tasks
         ]
+        for task in tasks:
+            task.require_metrics()
         ids = {task.settings.name: {example.id for example in task.examples} for task in tasks}
         for gate in (each for each in self.gates if isinstance(each, Canaries)):
             unknown = next((key for key in gate.ids if key not in ids[gate.task]), None)
@@ -259,3 +263,21 @@ class Task(Settings):
     examples: tuple[Example, ...]
     shots: tuple[Example, ...] = ()
     answer_schema: str = ANY_JSON
+
+    def require_metrics(self) -> None:
+        """Read the metrics' files.
+
+        Raises DataError or ConfigError for one that is of no use, DataError for a metric silent everywhere.
+        """
+        for metric in self.settings.metrics:
+            metric.load()
+            if all(metric(whole_reference(example), example) is None for example in self.examples):
+                raise silence(self.settings, metric, num_examples=len(self.examples))
+
+
+def silence(task: TaskSettings, metric: Metric, *, num_examples: int) -> DataError:
+    """What is told of a metric that has no value for any example of a task."""
+    return DataError(
+        f"task {task.name!r}: the metric {metric.name!r} says nothing about any of its {num_examples} "
+        "examples: none has what it compares with. Drop the metric, or add references to the data."
+    )

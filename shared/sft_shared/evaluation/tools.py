@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sft_shared.dialogue import ExpectedCall, Tool, ToolCall
+from sft_shared.evaluation.call_forms import has_announcement, has_json_call, has_statement
 
 Reason = Literal[
     "broken-json", "wrong-count", "wrong-function", "missing-argument", "unknown-argument", "wrong-value"
@@ -22,6 +23,10 @@ Reason = Literal[
 
 _ANSWER_START = re.compile(r"\[\s*[{\]]|\{")
 _IGNORED_IN_TEXT = re.compile(r"[ ,./\-_*^]")
+
+
+MAX_UNREADABLE = 1_000
+"""Behind calls so many brackets may open what is no JSON; more are hostile, and would take long to try."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def score_calls(prediction: str, *, expected: Sequence[ExpectedCall], tools: Seq
     >>> score_calls('area(base=10)', expected=expected, tools=tools).reason
     'broken-json'
     """
-    calls = extract_calls(prediction)
+    calls = extract_calls(prediction, names=[tool.name for tool in tools])
     if calls is None:
         return ToolCallScore(valid_json=False, right_function=False, match=False, reason="broken-json")
     right_function = sorted(call.name for call in calls) == sorted(call.name for call in expected)
@@ -55,28 +60,51 @@ def score_calls(prediction: str, *, expected: Sequence[ExpectedCall], tools: Seq
     return ToolCallScore(valid_json=True, right_function=right_function, match=reason is None, reason=reason)
 
 
-def extract_calls(prediction: str) -> list[ToolCall] | None:
-    """Find the calls in ``prediction``: a JSON list of ``{"name": ..., "arguments": {...}}``, or one alone.
+def extract_calls(prediction: str, *, names: Sequence[str] = ()) -> list[ToolCall] | None:
+    """Find the calls in ``prediction``: JSON lists of ``{"name": ..., "arguments": {...}}``, or single ones.
 
     The answer starts at the first ``[`` before a ``{`` or ``]``, or at the first ``{``, and must be valid
-    JSON from there to its end; prose or a code fence around it is ignored, and so is whatever follows.
+    JSON from there to its end; prose, a code fence or ``<tool_call>`` around it is ignored. What is called
+    behind it, in further lists, lines or ``<tool_call>`` blocks, is called too.
     A cut-off list, Python's syntax, another key, or arguments that are not an object: None, no second try.
+    Likewise where a call stands beside it in a form that is not read, of any name or of the tools ``names``.
 
     >>> extract_calls('Sure [1]: ```json [{"name": "f", "arguments": {"x": 1}}] ``` Anything else?')
     [ToolCall(name='f', arguments={'x': 1}, id=None)]
-    >>> extract_calls('{"name": "f", "arguments": {}}')
-    [ToolCall(name='f', arguments={}, id=None)]
+    >>> len(extract_calls('{"name": "f", "arguments": {}} and {"name": "g", "arguments": {}}'))
+    2
     >>> extract_calls('[{"name": "f", "arguments": {"x": 1}}') is None
     True
+    >>> extract_calls('{"name": "f", "arguments": {}}' + chr(10) + 'f(x=2)', names=["f"]) is None
+    True
     """
-    start = _ANSWER_START.search(prediction)
-    if start is None:
-        return None
     decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    try:
-        value, _ = decoder.raw_decode(prediction, start.start())
-    except (ValueError, RecursionError):
+    calls: list[ToolCall] = []
+    beside: list[str] = []  # the text around what was read as calls
+    place = end = unreadable = 0
+    while start := _ANSWER_START.search(prediction, place):
+        try:
+            value, place = decoder.raw_decode(prediction, start.start())
+            found = _calls_in(value)
+        except json.JSONDecodeError as error:  # what was passed over stays in the text beside
+            place, found = max(error.pos, start.start() + 1), None
+            unreadable += 1
+        except (ValueError, RecursionError):
+            return None
+        if found is not None:
+            calls += found
+            beside.append(prediction[end : start.start()])
+            end = place
+        elif not beside or unreadable > MAX_UNREADABLE:
+            return None
+    if not beside or has_statement(beside[0], names):
         return None
+    others = [*beside[1:], prediction[end:]]
+    looks = (has_json_call, has_statement, has_announcement)
+    return None if any(look(text, names) for text in others for look in looks) else calls
+
+
+def _calls_in(value: Any) -> list[ToolCall] | None:
     calls = []
     for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, dict) or set(item) != {"name", "arguments"}:
@@ -164,19 +192,41 @@ def _compare_calls(
         [compare_call(call, wanted, schema=schemas.get(wanted.name, {})) for call in calls]
         for wanted in expected
     ]
-    if _can_pair(reasons, taken=frozenset()):
+    if can_pair([[reason is None for reason in row] for row in reasons]):
         return None
     # The pairing failed: report the closest failure of the first expected call that no prediction meets.
     unmet = next((row for row in reasons if None not in row), reasons[0])
     return next((reason for reason in unmet if reason not in (None, "wrong-function")), "wrong-function")
 
 
-def _can_pair(reasons: Sequence[Sequence[Reason | None]], *, taken: frozenset[int]) -> bool:
-    """Whether each row can take a column of its own that is None (right); rows are few, so by trial."""
-    if not reasons:
-        return True
-    free = (column for column, reason in enumerate(reasons[0]) if reason is None and column not in taken)
-    return any(_can_pair(reasons[1:], taken=taken | {column}) for column in free)
+def can_pair(fits: Sequence[Sequence[bool]]) -> bool:
+    """Whether each row can take a column of its own that fits: a bipartite matching by augmenting paths.
+
+    Takes rows * columns * rows steps at most (Kuhn 1955), where trying all orders takes rows!.
+
+    >>> can_pair([[True, True], [True, False]]), can_pair([[True, False], [True, False]])
+    (True, False)
+    """
+    owner: dict[int, int] = {}  # column -> the row that takes it
+    for row in range(len(fits)):
+        came: dict[int, int] = {}  # column -> the row that it was reached from
+        todo, free = [row], None
+        while todo and free is None:
+            now = todo.pop()
+            for column, fit in enumerate(fits[now]):
+                if fit and column not in came:
+                    came[column] = now
+                    if column not in owner:
+                        free = column
+                        break
+                    todo.append(owner[column])
+        if free is None:
+            return False
+        taken = {holder: column for column, holder in owner.items()}
+        while free is not None:
+            holder = came[free]
+            owner[free], free = holder, taken.get(holder)
+    return True
 
 
 def _dicts_match(value: dict[str, Any], right: dict[str, Any], *, properties: Mapping[str, Any]) -> bool:

@@ -57,6 +57,12 @@ class Base:
     device: torch.device
     num_parameters: int  # tied ones once
 
+    @property
+    def max_positions(self) -> int | None:
+        """Tokens of a text with what follows it; None: the model does not say."""
+        window = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return int(window) if window else None
+
 
 _resident: dict[tuple[str, torch.dtype, str], Base] = {}
 _loading = threading.Lock()

@@ -19,11 +19,14 @@ from sft_server.demo.result import (
     local_name,
     score_of,
 )
+from sft_shared.data.chat import DataSettings
 from sft_shared.dialogue import Example, ExpectedCall, Message, Provenance, Tool, ToolCall
 from sft_shared.evaluation.answer_cache import Answer
 from sft_shared.evaluation.answering import EvaluationSettings
+from sft_shared.evaluation.digests import conditions_of
 from sft_shared.evaluation.results import MeasuredModel, SuiteResult, System
 from sft_shared.evaluation.scoring import score_answers
+from sft_shared.evaluation.suites import Task
 
 CLIENTS = {"edge-1": ("simple_python",), "edge-2": ("multiple",), "edge-3": ("live_simple",)}
 NUM_HELD_OUT = 60
@@ -86,7 +89,12 @@ def judged(name: str, examples: Sequence[Example], texts: Sequence[str]) -> Syst
     answers = [Answer(text, cut=False, seconds=31.0 / len(texts)) for text in texts]
     result, rows = score_answers(task, examples, answers)
     model = MeasuredModel(base_sha256="5f" * 32, adapter_sha256=None, label=name)
-    suite = SuiteResult(suite="demo", model=model, tasks=(result,), constrained=False)
+    conditions = conditions_of(
+        Task(settings=task, examples=tuple(examples)), max_new_tokens=96, data=DataSettings()
+    )
+    suite = SuiteResult(
+        suite="demo", model=model, tasks=(result,), constrained=False, conditions={task.name: conditions}
+    )
     return System(suite, {task.name: rows})
 
 

@@ -36,3 +36,11 @@ def test_all_pages_share_one_look(tmp_path: Path) -> None:
 def test_a_picture_is_held_by_its_address(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
     assert data_uri(tmp_path / "a.png") == "data:image/png;base64,iVBORw=="
+
+
+def test_control_characters_are_shown_and_not_written(tmp_path: Path) -> None:
+    """A NUL in a hostile answer would make of the page what no browser or editor has to read."""
+    template = tmp_path / "page.j2"
+    template.write_text("{{ answer }}", encoding="utf-8")
+    write_page(tmp_path / "page.html", template, answer="a\0b\x1b[2J\x9b\x7f\tc\n好")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "a\ufffdb\ufffd[2J\ufffd\ufffd\tc\n好"

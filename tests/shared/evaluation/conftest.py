@@ -14,6 +14,7 @@ import pytest
 from sft_shared.dialogue import Example, ExpectedCall, Message, Provenance, Tool, ToolCall, write_examples
 from sft_shared.evaluation.compare import paired_bootstrap, wilson_interval
 from sft_shared.evaluation.comparison import ComparisonSettings
+from sft_shared.evaluation.conditions import Conditions
 from sft_shared.evaluation.gates import AtLeast, AtMost, Canaries, NoWorse
 from sft_shared.evaluation.report.contents import Report, make_report
 from sft_shared.evaluation.report.facts import CycleFacts, RunFacts
@@ -31,7 +32,7 @@ from sft_shared.evaluation.results import (
 from sft_shared.evaluation.suites import SuiteSettings
 
 SLICES = ("category", "client", "language", "length")
-CONTINUOUS = {"rouge_l", "bleu4"}
+CONTINUOUS = {"rouge_l", "bleu4", "slot_f1"}
 LOWER = {"refusal"}
 
 
@@ -92,6 +93,15 @@ def make_system() -> Callable[..., System]:
             model=MeasuredModel(base_sha256="b4" * 32, adapter_sha256=adapter, label=label),
             tasks=tuple(task_of(name, role, rows, latency) for name, (role, rows) in tasks.items()),
             constrained=constrained,
+            conditions={
+                name: Conditions(
+                    examples="ab",
+                    metrics=dict.fromkeys(metrics_of(rows), "cd"),
+                    prompts="ef",
+                    max_new_tokens=96,
+                )
+                for name, (_, rows) in tasks.items()
+            },
         )
         return System(result, {name: tuple(rows) for name, (_, rows) in tasks.items()})
 

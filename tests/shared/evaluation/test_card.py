@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 
 from sft_shared.evaluation.card import card, write_card
 from sft_shared.evaluation.report.contents import Report
-from sft_shared.evaluation.report.facts import RunFacts
+from sft_shared.evaluation.report.facts import CycleFacts, RunFacts
 
 
 @pytest.fixture
@@ -70,6 +70,16 @@ def test_without_epsilon_it_says_that_nothing_is_promised(make_shop: Callable[..
     assert "No differential privacy was used" in text
     assert "no epsilon is promised" in text
     assert "Not stated by whoever trained it." in text
+
+
+def test_without_counts_of_the_data_it_tells_what_it_was_asked_in(make_shop: Callable[..., Report]) -> None:
+    """A server does not see the texts that its nodes train on; the questions are its own."""
+    cycles = (CycleFacts(cycle=1, bytes_up=1000),)
+    text = card(make_shop(), RunFacts(base_model="m", method="LoRA", num_examples=3, cycles=cycles))
+    assert ModelCard(text).data.language == ["en", "zh"]
+    assert "| Languages | not stated |" in text
+    assert "languages of the questions: en 768, zh 512;" in text
+    assert "| bytes sent | 1,000 up, those down not counted |" in text
 
 
 def test_names_cannot_break_out_of_their_place(make_shop: Callable[..., Report], tmp_path: Path) -> None:

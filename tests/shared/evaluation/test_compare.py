@@ -1,6 +1,7 @@
 """Intervals: Wilson's against published numbers, the bootstrap against its limits."""
 
 import doctest
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sft_shared.evaluation import compare
-from sft_shared.evaluation.compare import MAX_DISTINCT, paired_bootstrap, wilson_interval
+from sft_shared.evaluation.compare import (
+    MAX_DISTINCT,
+    paired_bootstrap,
+    paired_interval,
+    paired_shares,
+    wilson_interval,
+)
 
 answers = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
 
@@ -118,6 +125,76 @@ def _level(bar: float) -> float:
 TRUE_DIFFERENCE = _level(0.6) - _level(0.45)
 
 
+def test_the_score_interval_agrees_with_published_values() -> None:
+    """21 children: Fagerland and others (2017), Statistical Analysis of Contingency Tables, chapter 8.
+
+    Without a flip among n the ends are z²/(n + z²), as the score test has it in closed form.
+    """
+    assert [round(end, 3) for end in paired_interval(1, 7, num_total=21)] == [-0.517, -0.026]
+    square = 1.959964**2
+    for total in (1, 5, 54, 2000):
+        assert paired_interval(0, 0, num_total=total) == pytest.approx(
+            (-square / (total + square), square / (total + square)), abs=1e-6
+        )
+
+
+counts = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 200)).filter(any)
+
+
+@given(counts)
+def test_the_score_interval_holds_the_difference_and_turns_with_the_sign(found: tuple[int, int, int]) -> None:
+    """Also of none and of all, inside -1 and 1."""
+    won, lost, same = found
+    total = won + lost + same
+    low, high = paired_interval(won, lost, num_total=total)
+    assert -1 <= low <= (won - lost) / total <= high <= 1
+    assert paired_interval(lost, won, num_total=total) == pytest.approx((-high, -low), abs=1e-9)
+
+
+@given(counts)
+def test_its_ends_are_where_the_score_test_rejects(found: tuple[int, int, int]) -> None:
+    """Against the likeliest share by a search over all of them, in place of the formula."""
+    won, lost, same = found
+    total = won + lost + same
+    for end in paired_interval(won, lost, num_total=total):
+        if abs(end) > 1 - 1e-6:
+            continue
+        shares = np.linspace(max(0.0, -end), (1 - end) / 2, 200_001)[1:-1]
+        terms = ((won, shares + end), (lost, shares), (same, 1 - 2 * shares - end))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            likelihood = sum(count * np.log(share) for count, share in terms if count)
+        best = shares[np.nanargmax(likelihood)]
+        score = (won - lost - total * end) / np.sqrt(total * (2 * best + end - end**2))
+        assert abs(score) == pytest.approx(1.96, abs=0.02)
+
+
+@pytest.mark.parametrize("total", [8, 10, 20, 50])
+@pytest.mark.parametrize("shares", [(0.05, 0.05), (0.1, 0.05), (0.05, 0.15), (0.2, 0.1), (0.3, 0.1)])
+def test_the_score_interval_covers_the_truth_where_few_examples_changed(
+    total: int, shares: tuple[float, float]
+) -> None:
+    """2000 seeded experiments of ``total`` examples: 93 % or more; of 50, no more than 2 points too many."""
+    draws = np.random.default_rng(total).multinomial(total, [*shares, 1 - sum(shares)], size=2_000)
+    truth = shares[0] - shares[1]
+    covered = 0
+    for (won, lost, _), times in Counter(map(tuple, draws.tolist())).items():
+        low, high = paired_interval(won, lost, num_total=total)
+        covered += times * (low <= truth <= high)
+    assert covered >= 0.93 * 2_000
+    assert total < 50 or covered <= 0.97 * 2_000
+
+
+def test_the_bootstrap_would_cover_much_less() -> None:
+    """The same with 10 examples, of which 10 % are won and 5 % lost: 2 of 3 instead of 95 of 100."""
+    covered = 0
+    for seed in range(200):
+        won, lost, same = np.random.default_rng(seed).multinomial(10, [0.1, 0.05, 0.85])
+        ours, theirs = [1] * won + [0] * lost + [1] * same, [0] * won + [1] * lost + [1] * same
+        pair = paired_bootstrap(ours, theirs, seed=seed, num_resamples=400)
+        covered += pair.low <= 0.05 <= pair.high
+    assert covered <= 0.8 * 200
+
+
 def test_unpaired_or_empty_input_is_refused() -> None:
     """A silent zip of unequal lists would compare different questions."""
     with pytest.raises(ValueError, match="paired"):
@@ -128,3 +205,8 @@ def test_unpaired_or_empty_input_is_refused() -> None:
         wilson_interval(3, num_total=2)
     with pytest.raises(ValueError, match="NaN"):
         paired_bootstrap([1.0, float("nan")], [1.0, 0.0], seed=0)
+    with pytest.raises(ValueError, match="0 or 1"):
+        paired_shares([0.5, 1.0], [1.0, 0.0])
+    for won, lost, total in ((-1, 0, 3), (2, 2, 3), (0, 0, 0)):
+        with pytest.raises(ValueError, match="counts"):
+            paired_interval(won, lost, num_total=total)

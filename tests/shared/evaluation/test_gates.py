@@ -133,6 +133,20 @@ def test_the_interval_asks_for_proof(evidence: Callable[..., Evidence]) -> None:
     assert not sure(shown).held
 
 
+@pytest.mark.parametrize(
+    ("total", "held"), [(1, True), (3, True), (5, True), (20, True), (188, True), (189, False)]
+)
+@pytest.mark.parametrize("metric", ["exact_match", "rouge_l"])
+def test_a_few_examples_that_did_not_change_prove_nothing(
+    evidence: Callable[..., Evidence], metric: str, total: int, held: bool
+) -> None:
+    """All equal: as a point it passes. For sure no more than 2 points are lost from 189 examples on."""
+    tasks: Tasks = {"old-task": ("old", {metric: [1.0] * total})}
+    shown = evidence(tasks, against=tasks)
+    assert not NoWorse()(shown).held
+    assert NoWorse(sure="interval")(shown).held is held
+
+
 def test_bars_judge_the_value_or_the_bad_end(evidence: Callable[..., Evidence]) -> None:
     """99 of 100 are 99 %, but as few as 94.6 % by their interval; refusals 2 %, but as many as 7 %."""
     shown = evidence(GOOD)
@@ -179,10 +193,10 @@ def without(tasks: Tasks, task: str, metric: str | None = None) -> Tasks:
         (GOOD, NoWorse(tasks=("nowhere",))),
         (GOOD, NoWorse(tasks=("chat",), metric="exact_match")),
         (GOOD, NoWorse(tasks=("chat",), slice="client")),
-        (GOOD, AtLeast(task="nowhere", metric="compliance", bar=0)),
-        (GOOD, AtLeast(task="chat", metric="compliance", bar=0)),
-        (without(GOOD, "safety"), AtMost(task="safety", metric="refusal", bar=1)),
-        (without(GOOD, "safety", "refusal"), AtMost(task="safety", metric="refusal", bar=1)),
+        (GOOD, AtLeast(task="nowhere", metric="compliance", bar=0.01)),
+        (GOOD, AtLeast(task="chat", metric="compliance", bar=0.01)),
+        (without(GOOD, "safety"), AtMost(task="safety", metric="refusal", bar=0.99)),
+        (without(GOOD, "safety", "refusal"), AtMost(task="safety", metric="refusal", bar=0.99)),
     ],
 )
 def test_what_was_not_measured_is_held(
@@ -232,11 +246,11 @@ def test_nan_never_passes(evidence: Callable[..., Evidence], place: str, sure: A
     assert NoWorse(sure=sure)(shown).held
     assert NoWorse(sure=sure, tasks=("chat",))(shown).held
     if place == "ours":
-        assert AtLeast(task="safety", metric="compliance", bar=0, sure=sure)(shown).held
-        assert AtMost(task="safety", metric="refusal", bar=1, sure=sure)(shown).held
+        assert AtLeast(task="safety", metric="compliance", bar=0.01, sure=sure)(shown).held
+        assert AtMost(task="safety", metric="refusal", bar=0.99, sure=sure)(shown).held
 
 
-@given(st.integers(0, 100), st.integers(0, 100), st.floats(0, 1))
+@given(st.integers(0, 100), st.integers(0, 100), st.floats(0, 1, exclude_max=True))
 def test_a_smaller_allowance_never_lets_more_pass(before: int, after: int, allowance: float) -> None:
     """Held at some loss, held at every smaller one; no loss at all always passes."""
 
@@ -272,6 +286,33 @@ def test_gates_are_read_by_kind() -> None:
     ):
         with pytest.raises(ValidationError):
             adapter.validate_python([wrong])
+
+
+@pytest.mark.parametrize(
+    ("gate", "wrong", "right"),
+    [({"kind": "no_worse"}, {"max_loss": each}, {"max_loss": 0.02}) for each in (2, 1, -0.01)]
+    + [({"kind": "at_least", "task": "t", "metric": "m"}, {"bar": each}, {"bar": 1}) for each in (-1, 0, 99)]
+    + [({"kind": "at_most", "task": "t", "metric": "m"}, {"bar": each}, {"bar": 0}) for each in (-1, 1, 5)],
+)
+def test_a_gate_beyond_all_shares_is_refused(
+    gate: dict[str, Any], wrong: dict[str, float], right: dict[str, float]
+) -> None:
+    """``max_loss: 2`` for two points would let a candidate pass that lost everything."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Gate)
+    assert adapter.validate_python({**gate, **right})
+    with pytest.raises(ValidationError, match=r"2 points are 0\.02"):
+        adapter.validate_python({**gate, **wrong})
+
+
+def test_points_for_a_share_would_let_everything_pass(evidence: Callable[..., Evidence]) -> None:
+    """The attack with the bound off: every task lost as a whole, and no gate holds."""
+    nothing: Tasks = {name: (role, {key: [0.0] * 100 for key in each}) for name, (role, each) in GOOD.items()}
+    everything: Tasks = {
+        name: (role, {key: [1.0] * 100 for key in each}) for name, (role, each) in GOOD.items()
+    }
+    shown = evidence(nothing, against=everything)
+    assert NoWorse()(shown).held
+    assert not NoWorse.model_construct(kind="no_worse", max_loss=2.0)(shown).held
 
 
 def test_a_metric_or_slice_without_tasks_is_judged_where_it_is(

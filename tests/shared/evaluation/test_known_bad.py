@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sft_shared.data.chat import answer_text
+from sft_shared.config import load_yaml
+from sft_shared.data.chat import DataSettings, answer_text
 from sft_shared.dialogue import Example, Message, Provenance, write_examples
 from sft_shared.evaluation.answer_cache import Answer
 from sft_shared.evaluation.comparison import ComparisonSettings, compare_results
+from sft_shared.evaluation.digests import conditions_of
 from sft_shared.evaluation.gates import AtLeast, Gate, NoWorse, judge_gates
 from sft_shared.evaluation.results import MeasuredModel, SuiteResult, System
 from sft_shared.evaluation.scoring import score_answers
@@ -37,6 +39,18 @@ BAD: dict[str, Answerer] = {
     "says nothing": lambda example: "",
 }
 ALLOWED_GOOD = {"never calls"}  # right on everything that wants no call: only the calls give it away
+
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+SUITES = sorted(path for path in CONFIGS.rglob("*.yaml") if "\ngates:" in path.read_text("utf-8"))
+SHIPPED_BAD = BAD | {
+    "a constant in Chinese": lambda example: "您好，请问有什么可以帮您？",
+    "always calls, and is right elsewhere": lambda example: (
+        right(example) if example.answer.tool_calls or not example.tools else CALL
+    ),
+    "never calls, and is right elsewhere": BAD["never calls"],
+}
+QUICK = ComparisonSettings(num_resamples=100, num_permutations=100)
 
 
 def _city(example: Example) -> str:
@@ -95,7 +109,14 @@ def measured(suite: SuiteSettings, answer: Answerer) -> System:
     }
     model = MeasuredModel(base_sha256="b4" * 32, adapter_sha256=None, label="system")
     result = SuiteResult(
-        suite=suite.name, model=model, tasks=tuple(task for task, _ in found.values()), constrained=False
+        suite=suite.name,
+        model=model,
+        tasks=tuple(task for task, _ in found.values()),
+        constrained=False,
+        conditions={
+            task.settings.name: conditions_of(task, max_new_tokens=96, data=DataSettings())
+            for task in suite.load()
+        },
     )
     return System(result, {name: tuple(rows) for name, (_, rows) in found.items()})
 
@@ -139,8 +160,64 @@ def test_without_the_other_half_it_would_get_through(suite: SuiteSettings, name:
 def test_none_replaces_a_system_that_is_good(suite: SuiteSettings, name: str) -> None:
     """Also without a bar: against what is served they lose more than 2 points."""
     ours, served = measured(suite, BAD[name]), measured(suite, right)
-    quick = ComparisonSettings(num_resamples=100, num_permutations=100)
-    evidence = Evidence(ours, served, compare_results(ours, served, settings=quick))
+    evidence = Evidence(ours, served, compare_results(ours, served, settings=QUICK))
     verdict = NoWorse()(evidence)
     assert verdict.held
     assert "lost" in verdict.reason
+
+
+def small_talk(example: Example) -> str:
+    """What a base says that was never taught the tasks."""
+    chinese = not str(example.prompt[-1].content).isascii()
+    return "您好，很高兴见到您！" if chinese else "Hello! How are you today?"
+
+
+def fairly_good(example: Example) -> str:
+    """Right but for every fifth call and intent, in its own words in a talk."""
+    if (example.answer.tool_calls or example.intent) and sum(map(ord, example.id)) % 5 == 0:
+        return small_talk(example)
+    return right(example)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Callable[[Path, Answerer, Answerer], list[Verdict]]:
+    """What a shipped suite's gates say of a system that would replace another."""
+    suites = {path: load_yaml(path, SuiteSettings) for path in SUITES}
+    known: dict[tuple[Path, Answerer], System] = {}
+
+    def judge(path: Path, ours: Answerer, served: Answerer) -> list[Verdict]:
+        for answerer in (ours, served):
+            if (path, answerer) not in known:
+                known[path, answerer] = measured(suites[path], answerer)
+        pair = known[path, ours], known[path, served]
+        evidence = Evidence(*pair, compare_results(*pair, settings=QUICK))
+        return judge_gates(suites[path].gates, evidence)
+
+    return judge
+
+
+@pytest.mark.parametrize("served", [right, small_talk])
+@pytest.mark.parametrize("name", SHIPPED_BAD)
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.name)
+def test_every_shipped_suite_holds_known_bad_systems(
+    shipped: Callable[..., list[Verdict]], path: Path, name: str, served: Answerer
+) -> None:
+    """Against what is perfect and against what can do nothing: by bars that do not move."""
+    verdicts = shipped(path, SHIPPED_BAD[name], served)
+    assert any(verdict.held and verdict.gate.startswith("at least") for verdict in verdicts)
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.name)
+def test_every_shipped_suite_lets_good_systems_through(
+    shipped: Callable[..., list[Verdict]], path: Path
+) -> None:
+    """The perfect one against both, and a fairly good one against a base."""
+    for ours, served in ((right, right), (right, small_talk), (fairly_good, small_talk)):
+        assert [verdict.reason for verdict in shipped(path, ours, served) if verdict.held] == []
+
+
+def test_without_the_bars_never_calling_would_replace_a_base(shipped: Callable[..., list[Verdict]]) -> None:
+    """What the bars are for: it loses nothing of what a base can do."""
+    (path,) = [path for path in SUITES if path.name == "suite.yaml"]
+    verdicts = shipped(path, SHIPPED_BAD["never calls"], small_talk)
+    assert [verdict.gate for verdict in verdicts if verdict.held] == ["at least: tool_calls on tools"]

@@ -96,3 +96,32 @@ def test_a_task_is_there_once(folder: Path) -> None:
     spoil(folder, lambda value: value["tasks"].append(value["tasks"][0]))
     with pytest.raises(DataError, match="'退货' is there twice"):
         read_result(folder)
+
+
+def test_a_forged_value_is_refused(folder: Path) -> None:
+    """By hand in result.json, with the rows as they were: a gate would read it."""
+    spoil(folder, lambda value: value["tasks"][0]["metrics"]["exact_match"].update(value=1.0))
+    assert read_result(folder).tasks[0].metrics["exact_match"].value == 1.0
+    with pytest.raises(DataError, match=r"result\.json and the answers beside it were not written together"):
+        read_system(folder)
+
+
+def test_a_kill_between_the_two_writes_leaves_no_mix(
+    folder: Path,
+    tmp_path: Path,
+    make_system: Callable[..., System],
+    make_rows: Callable[..., list[AnswerRow]],
+) -> None:
+    """Of a reused folder: other answers of the same number and values, under the result of those before."""
+    rows = make_rows({"exact_match": [1, 0, 1]}, predictions=["other", "words", "here"])
+    system = make_system("theirs", {"退货": ("new", rows)})
+    write_result(tmp_path / "later", system.result, [rows])
+    (tmp_path / "later" / "answers-退货.jsonl").replace(folder / "answers-退货.jsonl")
+    with pytest.raises(DataError, match="were not written together"):
+        read_system(folder)
+
+
+def test_a_result_says_under_which_conditions_each_task_was_measured(folder: Path) -> None:
+    spoil(folder, lambda value: value.update(conditions={}))
+    with pytest.raises(DataError, match="not of the same tasks"):
+        read_result(folder)

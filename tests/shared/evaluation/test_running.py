@@ -20,10 +20,11 @@ from sft_shared.evaluation.answer_cache import ANSWERS
 from sft_shared.evaluation.answering import answers
 from sft_shared.evaluation.metrics.perplexity import perplexity_of, surprises_of
 from sft_shared.evaluation.results import AnswerRow, SuiteResult, read_answers, read_result
-from sft_shared.evaluation.running import run_suite
+from sft_shared.evaluation.running import requests_of, run_suite
 from sft_shared.evaluation.suites import SuiteSettings
 from sft_shared.models.adapters import save_adapter, sha256_of, to_bytes
 from sft_shared.models.load import Base
+from sft_shared.models.prefix import PrefixSettings
 from sft_shared.models.tuning import LoraSettings
 
 LORA = LoraSettings(rank=2, alpha=4)
@@ -55,7 +56,7 @@ run_suite(
     data=DataSettings(),
     cache=Path(cache),
     out=None,
-    label="",
+    label="test",
     report=report,
 )
 """
@@ -346,3 +347,27 @@ def test_a_result_that_is_none_is_refused(run: Callable[..., SuiteResult], tmp_p
     (tmp_path / "answers-tools.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match=r"answers-tools\.jsonl:1: id: Field required"):
         rows_of(tmp_path)
+
+
+def test_a_prompt_that_does_not_fit_with_its_answer_is_refused_before_anything_is_answered(
+    run: Callable[..., SuiteResult],
+    suite_of: MakeSuite,
+    tiny: Base,
+    questions: list[Example],
+    data_file: Path,
+    tmp_path: Path,
+) -> None:
+    """The model would answer all the same, and get a score. A learned prefix takes its places too."""
+    long = Message(role="user", content="word " * 3000)
+    example = questions[19].model_copy(update={"messages": (long, questions[19].answer)})
+    write_examples(data_file, [*questions[:19], example])
+    with pytest.raises(DataError, match=r"task 'tools', example 'q19': a prompt of .* the model's 2,048"):
+        run(suite_of())
+    assert not (tmp_path / "cache").exists()
+    write_examples(data_file, questions)
+    with pytest.raises(DataError, match=r"with 2,040 more is longer"):
+        run(suite_of(generation={"max_new_tokens": 2040}))
+    (task,) = suite_of().load()
+    prefix = PrefixSettings(num_virtual_tokens=2030)
+    with pytest.raises(DataError, match=r"with 2,038 more is longer"):
+        requests_of(task, suite_of(), tiny, tuning=prefix, data=DataSettings())

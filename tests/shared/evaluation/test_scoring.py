@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 
-from sft_shared.config import Settings
 from sft_shared.data.chat import answer_text
 from sft_shared.dialogue import Example, Message, Provenance
 from sft_shared.errors import DataError
 from sft_shared.evaluation.answer_cache import Answer
 from sft_shared.evaluation.compare import wilson_interval
+from sft_shared.evaluation.metrics.metric import MetricSettings
 from sft_shared.evaluation.results import TaskResult
 from sft_shared.evaluation.scoring import length_of, measure, score_answers
 from sft_shared.evaluation.suites import SuiteSettings
@@ -108,7 +108,7 @@ def test_rows_say_what_was_answered_and_what_it_was_worth(
 def test_an_answer_cut_off_in_its_form_is_wrong(suite_of: MakeSuite, questions: list[Example]) -> None:
     """Half a call is not the absence of one. Where no form was asked for, what was written counts."""
     bare = [example for example in questions if not example.answer.tool_calls]
-    half = [Answer('[{"name": "get_weather", "arg', cut=True) for _ in bare]
+    half = [Answer('[{"na', cut=True) for _ in bare]
     task = suite_of({"metrics": [{"kind": "tool_calls"}]}).tasks[0]
     free, _ = score_answers(task, bare, half)
     held, _ = score_answers(task, bare, half, held=[True] * len(bare))
@@ -150,44 +150,44 @@ def test_length_has_fixed_bounds_in_words_or_characters(text: str, length: str) 
     assert length_of(said(text)) == length
 
 
-class Share(Settings):
-    """A mean of values between 0 and 1: the share of a's."""
+class Share(MetricSettings):
+    """A mean of values between 0 and 1."""
 
-    higher_is_better: ClassVar[bool] = True
     binary: ClassVar[bool] = False
-    name: ClassVar[str] = "share"
+    label: str | None = "share"
 
-    def total(
-        self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float]
-    ) -> float:
-        return sum(values) / len(values)
+    def __call__(self, prediction: str, example: Example) -> float | None:
+        raise NotImplementedError  # the rows have their values
 
 
-class Distinct(Share):
-    """Over the whole corpus: how many different texts there are, a text."""
-
-    def total(
-        self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float]
-    ) -> float:
-        return len(set(predictions)) / len(predictions)
-
-
-@pytest.mark.parametrize("metric", [Share(), Distinct()])
-def test_intervals_of_shares_and_of_corpora_hold_the_value(
-    suite_of: MakeSuite, questions: list[Example], metric: Any
-) -> None:
-    """Also where resampling would shift the score; rows without a value do not count. Seeded."""
-    _, rows = score_answers(suite_of().tasks[0], questions, [Answer(str(number % 7)) for number in range(20)])
+def test_intervals_of_means_hold_the_value(suite_of: MakeSuite, questions: list[Example]) -> None:
+    """Rows without a value do not count. Seeded."""
+    _, rows = score_answers(suite_of().tasks[0], questions, [Answer("")] * 20)
     valued = [
         row.model_copy(update={"values": {"share": None if number == 19 else (number % 5) / 4}})
         for number, row in enumerate(rows)
     ]
-    found = measure(metric, questions, valued, seed=1)
+    found = measure(Share(), questions, valued, seed=1)
     assert found is not None
-    assert found.n == 19
+    assert (found.n, found.pooling) == (19, "mean")
     assert found.ci95[0] < found.value < found.ci95[1]
     assert found.ci95[1] - found.ci95[0] < 0.5
-    assert found == measure(metric, questions, valued, seed=1)
+    assert found == measure(Share(), questions, valued, seed=1)
+
+
+def test_intervals_of_corpora_hold_the_value(suite_of: MakeSuite, questions: list[Example]) -> None:
+    """Also where drawing answers twice shifts the score. What it is computed from is kept in the rows."""
+    task = suite_of({"metrics": [{"kind": "distinct"}, {"kind": "bleu4"}], "slices": []}).tasks[0]
+    answers = [Answer(f"I cannot book flight {number % 7} now.") for number in range(20)]
+    result, rows = score_answers(task, questions, answers)
+    for name, pooling, size in (("distinct_2", "distinct", 20), ("bleu4", "bleu", 10)):
+        found = result.metrics[name]
+        assert (found.n, found.pooling) == (size, pooling)
+        assert found.ci95[0] < found.value < found.ci95[1]
+        assert found.ci95[1] - found.ci95[0] < 0.5
+    assert rows[0].parts.keys() == {"distinct_2"}  # its reference is a call
+    assert rows[2].parts.keys() == {"distinct_2", "bleu4"}
+    assert score_answers(task, questions, answers) == (result, rows)
 
 
 def test_the_bootstrap_of_a_mean_is_that_of_theory(suite_of: MakeSuite, questions: list[Example]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from sft_shared.config import load_yaml
 from sft_shared.dialogue import Example
-from sft_shared.errors import ConfigError, DataError
+from sft_shared.errors import ConfigError, DataError, FedsftError
 from sft_shared.evaluation.gates import NoWorse
 from sft_shared.evaluation.suites import SuiteSettings
 from sft_shared.models.constrain import ANY_JSON
@@ -217,4 +219,29 @@ def test_canaries_that_are_no_examples_are_refused(tmp_path: Path) -> None:
     task = "{name: chat, data: chat.jsonl, metrics: [{kind: rouge_l}]}"
     path.write_text(f"name: s\ntasks: [{task}]\ngates: [{gate}]\n")
     with pytest.raises(ConfigError, match="the task 'chat' has no example 'nobody'"):
+        load_yaml(path, SuiteSettings).load()
+
+
+@pytest.mark.parametrize(
+    ("metric", "complaint"),
+    [
+        ({"kind": "compliance", "words": ["none.txt"]}, r"none\.txt: cannot be read"),
+        ({"kind": "compliance", "rules": ["none.yaml"]}, r"none\.yaml: no such file"),
+        ({"kind": "schema_valid", "file": "none.json"}, r"none\.json: cannot be read"),
+        ({"kind": "schema_valid", "file": "bad.json"}, r"bad\.json:1: .*Give a JSON Schema"),
+        ({"kind": "compliance", "classifier": {"file": "bad.json"}}, r"bad\.json"),
+        ({"kind": "intent", "label": "i"}, "'i' says nothing about any of its 3 examples"),
+    ],
+)
+def test_a_metric_that_cannot_judge_is_told_before_anything_is_answered(
+    tmp_path: Path, metric: dict[str, Any], complaint: str
+) -> None:
+    """A wrong classifier would not even be told behind it, if no answer holds a letter."""
+    lines = [{"prompt": f"question {number}", "completion": "{}"} for number in range(3)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "bad.json").write_text("{")
+    task = {"name": "t", "data": "pairs.jsonl", "metrics": [metric]}
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump({"name": "s", "tasks": [task]}))
+    with pytest.raises(FedsftError, match=complaint):
         load_yaml(path, SuiteSettings).load()

@@ -2,6 +2,8 @@
 
 import doctest
 import json
+import time
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from sft_shared.dialogue import ExpectedCall, Tool, ToolCall
 from sft_shared.evaluation import tools as judge
-from sft_shared.evaluation.tools import extract_calls, score_calls, values_match
+from sft_shared.evaluation.tools import can_pair, extract_calls, score_calls, values_match
 
 WEATHER = Tool(
     name="get_weather",
@@ -75,12 +77,59 @@ def test_a_failure_has_its_reason(prediction: str, expected: str | None) -> None
     assert reason(prediction) == expected
 
 
-def test_prose_around_the_answer_is_ignored_and_a_second_answer_too() -> None:
-    """The first JSON counts: a wrong call cannot be mended by a right one after it."""
-    right, wrong = calls({"city": "Paris", "days": 3}), calls({"city": "Lima", "days": 3})
-    assert reason(f"Sure, as in [1]:\n```json\n{right}\n```\nDone {{}}") is None
-    assert reason(f"{wrong}\n{right}") == "wrong-value"
+def test_prose_around_the_answer_is_ignored() -> None:
+    """Also a mention of the call, brackets that are no call, and an empty object."""
+    right = calls({"city": "Paris", "days": 3})
+    assert reason(f"Sure, as in [1]:\n```json\n{right}\n```\nDone {{}} {{x}}") is None
+    assert reason(f"{right} I asked get_weather(city) and get_weather(city='Paris'). [see] {{") is None
     assert reason(right[1:-1]) is None  # one call without its list
+
+
+RIGHT = {"city": "Paris", "days": 3}
+BEHIND = {
+    "a second list": "\n" + calls({"city": "Lima", "days": 3}),
+    "the same list once more": calls(RIGHT),
+    "a call without a list": "\n" + calls({"city": "Lima", "days": 3})[1:-1],
+    "a further block": f"</tool_call><tool_call>{calls({'city': 'Lima', 'days': 3})[1:-1]}</tool_call>",
+    "another function": ' {"name": "pay", "arguments": {"amount": 1000000, "to": "Mallory"}}',
+    "a call cut off": ' [{"name": "pay", "arguments": {"amount": 10',
+    "another key": ' {"name": "pay", "parameters": {"amount": 5}}',
+    "no arguments": ' [{"name": "get_weather"}]',
+    "behind brackets": " {x} [{} " + calls({"city": "Lima", "days": 3}),
+    "Python's syntax": "\nget_weather(city='Lima')",
+    "ReAct's syntax": "\nAction: get_weather\nAction Input: Lima",
+}
+
+
+def first_value_only(prediction: str) -> str:
+    """The text up to the end of its first JSON value: all that was once looked at."""
+    start = prediction.index("[")
+    return prediction[: start + json.JSONDecoder().raw_decode(prediction[start:])[1]]
+
+
+@pytest.mark.parametrize("which", BEHIND)
+def test_a_call_behind_a_right_one_is_wrong(which: str) -> None:
+    """Whatever its form: it would be carried out too. By the first value alone each would be right."""
+    prediction = calls(RIGHT) + BEHIND[which]
+    assert reason(prediction) in ("wrong-count", "broken-json")
+    assert reason(first_value_only(prediction)) is None
+
+
+def test_a_line_of_python_before_the_answer_is_a_call_too() -> None:
+    assert reason("get_weather(city='Lima')\n" + calls(RIGHT)) == "broken-json"
+
+
+def test_calls_may_be_in_blocks_or_lines_of_their_own() -> None:
+    """As several models write parallel calls; a wrong one cannot be mended by a right one after it."""
+    paris, rome = calls(RIGHT)[1:-1], calls({"city": "Rome"})[1:-1]
+    for text in (
+        f"<tool_call>\n{paris}\n</tool_call>\n<tool_call>\n{rome}\n</tool_call>",
+        f"{paris}\n{rome}",
+        f"[{paris}]\n[{rome}]",
+        f"First:\n```json\n{rome}\n```\nand then\n```json\n{paris}\n```",
+    ):
+        assert reason(text, PARIS, ROME) is None
+    assert reason(f"{rome}\n{paris}") == "wrong-count"
 
 
 def test_parallel_calls_match_in_any_order_once_each() -> None:
@@ -98,6 +147,39 @@ def test_pairing_is_not_greedy() -> None:
     both = calls({"city": "Rome", "days": 3}, {"city": "Paris", "days": 3})
     assert reason(both, broad, rome) is None
     assert reason(both, rome, broad) is None
+
+
+def by_all_orders(fits: list[list[bool]]) -> bool:
+    """The slow reference."""
+    columns = range(len(fits))
+    return any(all(fits[row][order[row]] for row in columns) for order in permutations(columns))
+
+
+@given(
+    st.integers(0, 6).flatmap(
+        lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=n, max_size=n)
+    )
+)
+def test_the_pairing_is_that_of_trying_all_orders(fits: list[list[bool]]) -> None:
+    assert can_pair(fits) is by_all_orders(fits)
+
+
+def test_many_alike_calls_and_a_wrong_one_are_judged_at_once() -> None:
+    """By trial 10 took 8 s, and each more ten times as long."""
+    expected = [PARIS] * 39 + [ROME]
+    began = time.perf_counter()
+    assert reason(calls(*[RIGHT] * 40), *expected) == "wrong-value"
+    assert reason(calls(*[RIGHT] * 39, {"city": "Rome"}), *expected) is None
+    assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[{", '{"a":', '{"name":"get_weather",', "[{}", "get_weather(", '{"a":NaN,']
+)
+def test_hostile_text_behind_a_call_is_judged_in_time(hostile: str) -> None:
+    began = time.perf_counter()
+    reason(calls(RIGHT) + hostile * 50_000)
+    assert time.perf_counter() - began < 5
 
 
 def test_scores_go_from_easy_to_hard() -> None:
@@ -155,10 +237,10 @@ JSON_VALUES = st.recursive(
 @given(st.dictionaries(st.text(min_size=1, max_size=4), JSON_VALUES, max_size=4), st.text(max_size=20))
 def test_what_is_expected_matches_itself(arguments: dict[str, Any], noise: str) -> None:
     """Any call written as JSON is read back and right, whatever prose stands after it."""
-    tool = Tool(name="f", parameters={"type": "object", "properties": {name: {} for name in arguments}})
-    expected = ExpectedCall(name="f", arguments={name: [value] for name, value in arguments.items()})
-    prediction = json.dumps([{"name": "f", "arguments": arguments}], ensure_ascii=False) + noise
-    assert extract_calls(prediction) == [ToolCall(name="f", arguments=arguments)]
+    tool = Tool(name="find_it", parameters={"type": "object", "properties": {name: {} for name in arguments}})
+    expected = ExpectedCall(name="find_it", arguments={name: [value] for name, value in arguments.items()})
+    prediction = json.dumps([{"name": "find_it", "arguments": arguments}], ensure_ascii=False) + noise
+    assert extract_calls(prediction) == [ToolCall(name="find_it", arguments=arguments)]
     assert score_calls(prediction, expected=(expected,), tools=(tool,)).match
 
 

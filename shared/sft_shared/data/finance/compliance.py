@@ -14,12 +14,13 @@ from sft_shared.config import LocalPath, Settings, load_yaml, refuse_twins
 from sft_shared.data.finance.traditional import simplified
 from sft_shared.data.steps import Dropped
 from sft_shared.data.templating.slots import Language
+from sft_shared.data.words import is_han
 from sft_shared.dialogue import Example
 
 Severity = Literal["drop", "mark"]
 _SENTENCE = re.compile(r"[^。！!？?；;\n]*?(?:[。！!？?；;\n]+|(?<=[a-z0-9%])\.(?=\s|$)|$)")
 _CLAUSE_END = re.compile(r"[，,：:、—]|\bbut\b|但是?|不过|然而|而是")
-MAX_REACH = 24  # characters between a denial and what it denies
+MAX_REACH = 24  # characters between a denial and what it denies; a Latin letter counts as a third
 
 
 def _sound(patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,7 +134,8 @@ class ComplianceFile(Settings):
         before = _CLAUSE_END.split(sentence[:start])[-1]
         if self.affirmations or self._lent is not None:
             before = self._affirmations.sub(" ", before)
-        return self._denials.search(before[-MAX_REACH:]) is not None
+        chinese = any(is_han(char) for char in before)
+        return self._denials.search(before[-(MAX_REACH if chinese else 3 * MAX_REACH) :]) is not None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sft_shared.config import LocalPath, Settings
 from sft_shared.data.hygiene.records import read_records
 from sft_shared.data.logs.signs import fold
 from sft_shared.data.steps import Rejected
+from sft_shared.data.words import cut
 from sft_shared.dialogue import Intent
 from sft_shared.errors import DataError
 
@@ -136,11 +137,12 @@ def train(
 
 
 def train_chances(
-    confirmed: Sequence[tuple[str, str]], path: Path, *, labels: str
+    confirmed: Sequence[tuple[str, str]], path: Path, *, labels: str, with_words: bool = False
 ) -> Callable[[Sequence[str]], list[dict[str, float]]]:
     """Return a function that gives the probability of every label of each text, labels sorted.
 
-    ``labels`` says what they are, in the plural. Raises DataError for too few texts.
+    ``labels`` says what they are, in the plural. ``with_words`` looks at words and pairs of them too: what is
+    said then counts more than how it is spelled. Raises DataError for too few texts.
     """
     counts = Counter(label for _, label in confirmed)
     rare = [label for label, count in counts.items() if count < MIN_TEXTS]
@@ -152,10 +154,16 @@ def train_chances(
         )
     from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second to import
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_union
 
     vectorizer = TfidfVectorizer(
         analyzer="char_wb", ngram_range=NGRAMS, preprocessor=_prepare, sublinear_tf=True
     )
+    if with_words:
+        words = TfidfVectorizer(
+            tokenizer=_words, token_pattern=None, ngram_range=(1, 2), preprocessor=_prepare, sublinear_tf=True
+        )
+        vectorizer = make_union(vectorizer, words)
     model = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced", random_state=0)
     model.fit(vectorizer.fit_transform([text for text, _ in confirmed]), [label for _, label in confirmed])
     names = [str(name) for name in model.classes_]
@@ -165,6 +173,10 @@ def train_chances(
         return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     return chances
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in cut(text) if not word.isspace()]
 
 
 def _prepare(text: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 from sft_shared.dialogue import Example, ExpectedCall, Tool
+from sft_shared.evaluation.call_forms import (
+    has_announcement,
+    has_concrete_call,
+    has_json_call,
+    has_marked_call,
+    has_statement,
+)
 from sft_shared.evaluation.metrics.metric import MetricSettings
 from sft_shared.evaluation.tools import extract_calls, score_calls
-
-_CALL_LIKE = re.compile(
-    r"""["']?(?:name|function)["']?\s*:\s*["'].*?["']?arguments["']?\s*:|<tool_call>""", re.S
-)
 
 
 def expected_of(example: Example) -> tuple[ExpectedCall, ...]:
@@ -26,21 +28,23 @@ def expected_of(example: Example) -> tuple[ExpectedCall, ...]:
 def calls_nothing(prediction: str, tools: Sequence[Tool]) -> bool:
     """Whether an answer says something and holds no call, not even a broken one.
 
-    A call is a call's JSON, a piece of one, or the name of a tool with a bracket behind it. An empty list
-    says that nothing is to be called; an empty answer says nothing, which is wrong.
+    A call is a call's JSON or a piece of one, a model's mark of a call, or a tool's name with values in a
+    bracket or on a line of its own (see `call_forms`); a sentence that only mentions a tool is none. An empty
+    list says that nothing is to be called; an empty answer says nothing, which is wrong.
 
     >>> tools = [Tool(name="get_weather")]
     >>> calls_nothing("Sorry, I have no tool for that.", tools), calls_nothing("[]", tools)
     (True, True)
     >>> calls_nothing('[{"name": "get_weather", "arguments": {"city":', tools), calls_nothing(" ", tools)
     (False, False)
-    >>> calls_nothing("get_weather(city='Rome')", tools)
-    False
+    >>> calls_nothing("get_weather(city='Rome')", tools), calls_nothing("get_weather(city) is off.", tools)
+    (False, True)
     """
-    if not prediction.strip() or extract_calls(prediction) or _CALL_LIKE.search(prediction):
+    if not prediction.strip() or extract_calls(prediction) or has_marked_call(prediction):
         return False
-    names = "|".join(re.escape(tool.name) for tool in tools)
-    return not names or re.search(rf"(?<![\w.])(?:{names})[\"']?\s*[({{:]", prediction) is None
+    names = [tool.name for tool in tools]
+    looks = (has_json_call, has_statement, has_announcement, has_concrete_call)
+    return not any(look(prediction, names) for look in looks)
 
 
 def calls_match(prediction: str, example: Example) -> bool:

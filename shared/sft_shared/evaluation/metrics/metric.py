@@ -13,6 +13,7 @@ from sft_shared.data.chat import answer_text
 from sft_shared.data.toolcalls.structured import parse_structured
 from sft_shared.dialogue import Example
 from sft_shared.errors import DataError
+from sft_shared.evaluation.pooling import Parts, Pooling, pooled
 
 Part = Literal["answer", "response"]
 """What of an answer counts: all of it, or the ``response`` of one that is structured JSON."""
@@ -30,6 +31,18 @@ class MetricSettings(Settings):
     def __call__(self, prediction: str, example: Example) -> float | None:
         """The value of one answer; None if the example has nothing to judge it by."""
 
+    def load(self) -> None:
+        """Read the files that it judges by, else the first answer does. Raises ConfigError or DataError."""
+
+    @property
+    def pooling(self) -> Pooling:
+        """How the values of single answers become one of all."""
+        return "mean"
+
+    def parts(self, prediction: str, example: Example) -> Parts:
+        """What an answer adds to a total that is no mean; asked for examples that have a value."""
+        return {}
+
     @property
     def name(self) -> str:
         """The kind, and what tells two of a kind apart; the label if there is one."""
@@ -42,12 +55,14 @@ class MetricSettings(Settings):
     def total(
         self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float | None]
     ) -> float:
-        """The value of all answers: the mean of those that have one.
+        """The value of all answers that have one: by ``pooling``.
 
         Raises DataError if none has, ValueError if the three are not one to one.
         """
         known = self._known(predictions, examples, values)
-        return sum(value for *_, value in known) / len(known)
+        if self.pooling == "mean":
+            return sum(value for *_, value in known) / len(known)
+        return pooled([self.parts(said, example) for said, example, _ in known], pooling=self.pooling)
 
     def _known(
         self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float | None]

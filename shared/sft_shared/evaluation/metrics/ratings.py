@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import random
 import re
 import string
@@ -83,9 +85,13 @@ def write_sheet(
     """Write a CSV for raters, and beside it the ``key`` as JSON; ``answers`` are by system, then by example.
 
     A row is a question with one answer and one empty rating column a system, in an order drawn anew for each
-    row; rows are shuffled. Give every rater a copy of the sheet. Raises ValueError if answers and examples
-    are not one to one, or for more than 26 systems.
+    row; rows are shuffled. Give every rater a copy of the sheet. A row's name says of which sheet it is, by
+    a hash of all that raters see. Raises ValueError if answers and examples are not one to one, or for more
+    than 26 systems, DataError if a file is there: it may hold ratings, or be all that tells them apart.
     """
+    taken = next((path for path in (sheet, key) if path.exists()), None)
+    if taken is not None:
+        raise DataError(f"{taken}: is there already, and ratings may depend on it. Give another --out.")
     if (
         not answers
         or len(answers) > MAX_SYSTEMS
@@ -96,26 +102,25 @@ def write_sheet(
     order = list(range(len(examples)))
     rng.shuffle(order)
     letters = string.ascii_uppercase[: len(answers)]
-    rows: list[list[str]] = []
-    found: dict[str, tuple[str, ...]] = {}
-    for number, place in enumerate(order, start=1):
+    shown: list[list[str]] = []
+    orders: list[tuple[str, ...]] = []
+    for place in order:
         systems = sorted(answers)
         rng.shuffle(systems)
-        name = f"row-{number}"
-        found[name] = tuple(systems)
+        orders.append(tuple(systems))
         written = [safe_cell(answers[system][place]) for system in systems]
         example = examples[place]
-        rows.append(
-            [name, safe_cell(example.id), safe_cell(_prompt(example)), *written]
-            + [""] * (len(systems) + 1)
-            + [guide(scale)]
-        )
+        shown.append([safe_cell(example.id), safe_cell(_prompt(example)), *written])
+    digest = hashlib.sha256(json.dumps([scale, shown]).encode()).hexdigest()[:8]
+    names = [f"row-{digest}-{number}" for number in range(1, len(order) + 1)]
+    empty = [""] * (len(answers) + 1)
+    rows = [[name, *row, *empty, guide(scale)] for name, row in zip(names, shown, strict=True)]
     header = ["row", "example_id", "prompt", *(f"answer_{letter}" for letter in letters)]
     header += [*(f"rating_{letter}" for letter in letters), "comment", "guide"]
     text = io.StringIO(newline="")
     csv.writer(text).writerows([header, *rows])
-    ids = {f"row-{number}": examples[place].id for number, place in enumerate(order, start=1)}
-    made = SheetKey(scale=scale, examples=ids, systems=found)
+    ids = {name: examples[place].id for name, place in zip(names, order, strict=True)}
+    made = SheetKey(scale=scale, examples=ids, systems=dict(zip(names, orders, strict=True)))
     write_atomic(sheet, (BOM + text.getvalue()).encode(), private=True)
     write_atomic(key, made.model_dump_json(indent=1).encode(), private=True)
     return made
@@ -166,8 +171,8 @@ def read_sheet(path: Path, key: SheetKey, *, rater: str | None = None) -> list[H
         row = str(record.value.get("row", "")).strip()
         if row not in key.systems:
             raise DataError(
-                f"{record.where}: row: the key does not know it. Keep that column as it was, and give "
-                "the key that was written with this sheet."
+                f"{record.where}: row: {row[:40]!r} is not of the key's sheet. Keep that column as it was, "
+                "and give the key that was written with this sheet."
             )
         if row in seen:
             raise DataError(f"{record.where}: row: {row!r} again, after {seen[row]}. Keep one of them.")

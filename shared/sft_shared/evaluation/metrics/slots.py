@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, Literal
 
 from sft_shared.data.logs.signs import fold
@@ -13,6 +13,7 @@ from sft_shared.data.toolcalls.structured import parse_structured
 from sft_shared.dialogue import Example
 from sft_shared.evaluation.metrics.metric import MetricSettings
 from sft_shared.evaluation.metrics.structure import read_json
+from sft_shared.evaluation.pooling import Parts, Pooling, SlotCounts
 
 Slot = tuple[str, str]
 
@@ -44,36 +45,6 @@ def _plain_value(value: Any) -> str:
     if re.fullmatch(r"[+-]?\d{1,15}(?:\.\d+)?", text) and (text == "0" or not text.startswith("0")):
         return f"{float(text):.15g}"
     return text
-
-
-@dataclass(frozen=True)
-class SlotCounts:
-    """Slots that are right, that were predicted, and that there are."""
-
-    right: int
-    predicted: int
-    wanted: int
-
-    @property
-    def precision(self) -> float:
-        """Right ones of the predicted; 1 if none was predicted and none wanted, 0 if one was wanted."""
-        return self.right / self.predicted if self.predicted else float(not self.wanted)
-
-    @property
-    def recall(self) -> float:
-        """Right ones of the wanted; 1 if none was wanted and none predicted, 0 if one was predicted."""
-        return self.right / self.wanted if self.wanted else float(not self.predicted)
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of both, which is 2 * right / (predicted + wanted)."""
-        both = self.predicted + self.wanted
-        return 2 * self.right / both if both else 1.0
-
-    def __add__(self, other: SlotCounts) -> SlotCounts:
-        return SlotCounts(
-            self.right + other.right, self.predicted + other.predicted, self.wanted + other.wanted
-        )
 
 
 def compare_slots(predicted: Mapping[str, Any], wanted: Mapping[str, Any]) -> SlotCounts:
@@ -127,17 +98,16 @@ class SlotF1(MetricSettings):
         predicted = self._predicted(prediction)
         return 0.0 if predicted is None else self._of(compare_slots(predicted, wanted))
 
-    def total(
-        self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float | None]
-    ) -> float:
-        """Over the slots of all examples; the mean of the values if there is not one slot."""
-        counts = SlotCounts(0, 0, 0)
-        known = self._known(predictions, examples, values)
-        for prediction, example, _ in known:
-            counts += compare_slots(self._predicted(prediction) or {}, reference_slots(example) or {})
-        if not counts.wanted and not counts.predicted:
-            return sum(value for *_, value in known) / len(known)
-        return self._of(counts)
+    @property
+    def pooling(self) -> Pooling:
+        """Over the slots of all examples; if there is not one, the share of answers that could be read."""
+        return self.figure
+
+    def parts(self, prediction: str, example: Example) -> Parts:
+        """Right, predicted and wanted slots."""
+        predicted = self._predicted(prediction)
+        counts = compare_slots(predicted or {}, reference_slots(example) or {})
+        return {**asdict(counts), "read": int(predicted is not None), "answers": 1}
 
     def _predicted(self, prediction: str) -> dict[str, Any] | None:
         parsed = read_json(prediction, fence=self.fence)

@@ -130,6 +130,10 @@ class SchemaValid(MetricSettings):
             return load_yaml(self.intents, IntentSchemas)
         return self.fields if self.fields is not None else _schema_file(self.file)
 
+    def load(self) -> None:
+        """Read the schema. Raises ConfigError for a file that is none."""
+        _ = self._loaded
+
     def _apart(self) -> tuple[str, ...]:
         path = self.file or self.intents
         return () if path is None else (path.stem,)

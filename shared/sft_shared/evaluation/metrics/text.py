@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar, Literal
@@ -13,6 +14,7 @@ from sft_shared.data.logs.signs import fold
 from sft_shared.data.words import HAN, has_han
 from sft_shared.dialogue import Example
 from sft_shared.evaluation.metrics.metric import MetricSettings, Part, reference_text, shown_text
+from sft_shared.evaluation.pooling import Parts, Pooling
 
 _SYLLABIC = f"{HAN}\\uf900-\\ufaff\\u3040-\\u30ff\\uff66-\\uff9d\\u0e00-\\u0e7f"
 _TOKEN = re.compile(rf"[{_SYLLABIC}]|(?:(?![{_SYLLABIC}])[^\W_])+")
@@ -74,15 +76,20 @@ def sentence_bleu(prediction: str, reference: str) -> float:
     """
     cut = bleu_tokens(prediction, reference=reference)
     wanted = bleu_tokens(reference, reference=reference)
-    return _share(_bleu(True).sentence_score(cut, [wanted]).score)
+    return _share(_bleu().sentence_score(cut, [wanted]).score)
 
 
-def corpus_bleu(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """BLEU-4 over all answers, 0 to 1: n-grams are counted together, not averaged (sacrebleu)."""
-    pairs = list(zip(predictions, references, strict=True))
-    cut = [bleu_tokens(said, reference=wanted) for said, wanted in pairs]
-    wanted = [bleu_tokens(text, reference=text) for text in references]
-    return _share(_bleu(False).corpus_score(cut, [wanted]).score)
+def bleu_parts(prediction: str, reference: str) -> dict[str, int]:
+    """What one answer adds to the BLEU-4 of a corpus, whose n-grams are counted together (sacrebleu).
+
+    >>> bleu_parts("退款到账", "退款到账。")["right-4"]
+    1
+    """
+    cut = bleu_tokens(prediction, reference=reference)
+    found = _bleu().sentence_score(cut, [bleu_tokens(reference, reference=reference)])
+    grams = {f"right-{order}": int(count) for order, count in enumerate(found.counts, start=1)}
+    grams |= {f"all-{order}": int(count) for order, count in enumerate(found.totals, start=1)}
+    return {"said": int(found.sys_len), "wanted": int(found.ref_len), **grams}
 
 
 def rouge_l(prediction: str, reference: str) -> float:
@@ -100,15 +107,15 @@ def rouge_l(prediction: str, reference: str) -> float:
     return float(_rouge(language).score(reference, prediction)["rougeL"].fmeasure)
 
 
-def distinct(texts: Sequence[str], n: int) -> float:
-    """Share of n-grams of `tokens` that differ, over all ``texts`` (distinct-n; Li 2016, arXiv:1510.03055).
+def distinct(text: str, n: int) -> float:
+    """Share of n-grams of `tokens` that differ in ``text`` (distinct-n; Li 2016, arXiv:1510.03055).
 
-    It falls as texts are added: compare answers to the same examples only. 0 if there is no n-gram.
+    0 if there is no n-gram.
 
-    >>> distinct(["好的好的"], 1), distinct(["yes yes", "yes"], 1), distinct([""], 2)
+    >>> distinct("好的好的", 1), distinct("yes yes yes", 1), distinct("", 2)
     (0.5, 0.3333333333333333, 0.0)
     """
-    grams = [gram for text in texts for gram in _ngrams(tokens(text), n)]
+    grams = _ngrams(tokens(text), n)
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -142,10 +149,10 @@ def _bleu_tokenizer(language: str) -> Any:
 
 
 @cache
-def _bleu(effective_order: bool) -> Any:
+def _bleu() -> Any:
     from sacrebleu.metrics.bleu import BLEU
 
-    return BLEU(tokenize="none", force=True, effective_order=effective_order)
+    return BLEU(tokenize="none", force=True, effective_order=True)
 
 
 @cache
@@ -198,13 +205,15 @@ class Bleu4(_Text):
     def _value(self, prediction: str, reference: str) -> float:
         return sentence_bleu(prediction, reference)
 
-    def total(
-        self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float | None]
-    ) -> float:
-        """BLEU-4 of the corpus of the examples that have a value."""
-        known = self._known(predictions, examples, values)
-        said = [shown_text(prediction, part=self.part) for prediction, *_ in known]
-        return corpus_bleu(said, [reference_text(each, part=self.part) or "" for _, each, _ in known])
+    @property
+    def pooling(self) -> Pooling:
+        """BLEU-4 of the corpus. Without an answer of four tokens it is 0, whatever they say."""
+        return "bleu"
+
+    def parts(self, prediction: str, example: Example) -> Parts:
+        """The n-grams."""
+        reference = reference_text(example, part=self.part) or ""
+        return bleu_parts(shown_text(prediction, part=self.part), reference)
 
 
 class RougeL(_Text):
@@ -218,7 +227,10 @@ class RougeL(_Text):
 
 
 class Distinct(MetricSettings):
-    """Distinct-n: within each answer, and over all of them, where saying the same to everybody shows."""
+    """Distinct-n: within each answer, and over all of them, where saying the same to everybody shows.
+
+    The total falls as answers are added: compare answers to the same examples only.
+    """
 
     binary: ClassVar[bool] = False
     kind: Literal["distinct"] = "distinct"
@@ -232,11 +244,15 @@ class Distinct(MetricSettings):
 
     def __call__(self, prediction: str, example: Example) -> float | None:
         """0 to 1, within the answer."""
-        return distinct([shown_text(prediction, part=self.part)], self.n)
+        return distinct(shown_text(prediction, part=self.part), self.n)
 
-    def total(
-        self, predictions: Sequence[str], examples: Sequence[Example], values: Sequence[float | None]
-    ) -> float:
+    @property
+    def pooling(self) -> Pooling:
         """Over all answers."""
-        known = self._known(predictions, examples, values)
-        return distinct([shown_text(prediction, part=self.part) for prediction, *_ in known], self.n)
+        return "distinct"
+
+    def parts(self, prediction: str, example: Example) -> Parts:
+        """The n-grams, with their counts."""
+        return Counter(
+            " ".join(gram) for gram in _ngrams(tokens(shown_text(prediction, part=self.part)), self.n)
+        )

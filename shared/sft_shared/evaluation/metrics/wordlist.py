@@ -15,6 +15,7 @@ from sft_shared.data.finance.terms import cuts_no_word, folded
 from sft_shared.data.finance.traditional import simplified
 from sft_shared.data.words import is_han
 from sft_shared.errors import DataError
+from sft_shared.evaluation.metrics.disguise import plain_letter
 
 MAX_GAP = 4  # characters between two of a word
 DENIABLE = "deniable"
@@ -52,7 +53,7 @@ class Flat:
 
 
 def flatten(text: str) -> Flat:
-    """Without case, width, accents put behind a letter, traditional forms, and anything in between.
+    """Without case, width, accents, lookalikes, traditional forms, and anything in between.
 
     >>> flatten("赌\\u200b 博！Ｂａｄ-WORD").text
     '赌博\\nbadword'
@@ -73,7 +74,10 @@ def _plain(char: str) -> str:
     if char in _BARRIERS:
         return "\n"
     return "".join(
-        letter for letter in simplified(unicodedata.normalize("NFKC", char).casefold()) if letter.isalnum()
+        letter
+        for plain in unicodedata.normalize("NFKC", char)
+        for letter in simplified(plain_letter(plain).casefold())
+        if letter.isalnum()
     )
 
 

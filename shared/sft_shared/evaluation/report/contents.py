@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sft_shared.config import Settings
 from sft_shared.errors import DataError
 from sft_shared.evaluation.comparison import Compared, Comparison, ComparisonSettings, compare_results
+from sft_shared.evaluation.conditions import asked_otherwise
 from sft_shared.evaluation.gates import Gate, judge_gates
 from sft_shared.evaluation.report.facts import RunFacts
 from sft_shared.evaluation.results import SuiteResult, System
@@ -82,6 +83,19 @@ def make_report(
     evidence = Evidence(ours, against=against[0], comparison=comparisons[0])
     verdicts = tuple(judge_gates(gates, evidence))
     return Report(ours, tuple(against), comparisons, verdicts, facts, command)
+
+
+def remarks(ours: System, against: Sequence[System]) -> list[str]:
+    """What a reader has to know of the comparisons: where a rival was asked in another way."""
+    found = []
+    for system in against:
+        tasks = asked_otherwise(ours.result.conditions, system.result.conditions)
+        if tasks:
+            found.append(
+                f"{ours.label} and {system.label} were not asked in the same way on {', '.join(tasks)}: the "
+                "recipe's prompts, the solved examples or the form of answers differ."
+            )
+    return found
 
 
 def sentence(report: Report) -> str:

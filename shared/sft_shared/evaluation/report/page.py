@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sft_shared.data.page_numbers import p_value
 from sft_shared.data.pages import data_uri, write_page
 from sft_shared.evaluation.comparison import Comparison, Flip
-from sft_shared.evaluation.report.contents import SURE, Report, sentence, tally
+from sft_shared.evaluation.report.contents import SURE, Report, remarks, sentence, tally
 from sft_shared.evaluation.report.pictures import (
     draw_cycles,
     draw_differences,
@@ -44,6 +44,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         ours=report.ours.result,
         systems=[system.result for system in systems],
         sentence=sentence(report),
+        remarks=remarks(report.ours, report.against),
         tally=tally(report.comparisons[0]),
         sure=SURE,
         pictures={path.stem: data_uri(path) for path in pictures},

@@ -74,6 +74,17 @@ def test_the_reference_answers_calls_stand_in_for_missing_expected_ones(make: Ma
         "<tool_call>{}</tool_call>",
         "```json\n{'name': 'get_weather', 'arguments': {}}\n```",
         '{"get_weather": {"city": "Rome"}}',
+        '[{"name": "get_weather"}]',
+        '{"tool": "get_weather", "args": {}}',
+        '{"action": "book_flight", "action_input": {"to": "Rome"',
+        "<function=get_weather>{}",
+        "<|python_tag|>get_weather.call()",
+        "Let me see.\nAction: get_weather\nAction Input: Rome",
+        "调用工具：get_weather",
+        "GET_WEATHER(city='Rome')",
+        "```python\nprint(get_weather('Rome'))\n```",
+        "weather = get_weather()",
+        "I would ask get_weather('Rome') now.",
         "",
         "  \n",
     ],
@@ -85,9 +96,21 @@ def test_where_no_call_is_wanted_any_attempt_and_an_empty_answer_are_wrong(make:
     assert RightFunction()(call, example) == 0
 
 
-@pytest.mark.parametrize("answer", [*REFUSALS["zh"], *REFUSALS["en"], "[]", "The name: Rome. {x}"])
+MENTIONS = (
+    "[]",
+    "The name: Rome. {x}",
+    "The tool get_weather(city) exists, but I cannot use it.",
+    "get_weather(city) only knows the weather. 我不能用 get_weather 订票。",
+    "I have two tools:\n- get_weather(city)\n- get_time: tells the time",
+    "Tool: get_weather is not what you need.",
+    "Get_time (5 of them) and get_weather do not help.",
+    '{"name": "Rome", "population": 2800000}',
+)
+
+
+@pytest.mark.parametrize("answer", [*REFUSALS["zh"], *REFUSALS["en"], *MENTIONS])
 def test_where_no_call_is_wanted_prose_is_right(make: Make, answer: str) -> None:
-    """All our own ways to say that no tool fits."""
+    """All our own ways to say that no tool fits, and sentences that only mention a tool."""
     assert ToolCallMatch()(answer, make(REFUSALS["en"][0], tools=TOOLS)) == 1
 
 

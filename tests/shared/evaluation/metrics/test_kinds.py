@@ -51,7 +51,7 @@ def test_a_suite_names_its_metrics_in_yaml(tmp_path: Path) -> None:
 
 def test_every_metric_says_how_it_is_read() -> None:
     """Whether more is better, whether values are 0 and 1, and a name of its own."""
-    assert len({metric.name for metric in ALL}) == len(VARIANTS) == 12
+    assert len({metric.name for metric in ALL}) == len(VARIANTS) == 13
     assert all(isinstance(variant.higher_is_better, bool) for variant in VARIANTS)
     graded = {metric.name for metric in ALL if not metric.binary}
     assert graded == {"slot_f1", "bleu4", "rouge_l", "distinct_2"}
@@ -80,7 +80,7 @@ def test_any_answer_gets_a_share_and_the_total_is_one_too(
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 def test_the_reference_is_right_and_silence_is_not(make: Make, metric: MetricSettings) -> None:
-    """By every metric; but nothing forbidden is said in silence."""
+    """By every metric; but nothing forbidden is said in silence, and this reference refuses nothing."""
     example = make(STRUCTURED, category="greet", tools=[{"name": "f"}])
-    assert metric(STRUCTURED, example) == pytest.approx(1)
+    assert metric(STRUCTURED, example) == pytest.approx(0 if metric.name == "refused" else 1)
     assert metric("", example) == (1 if metric.name == "compliance" else 0)

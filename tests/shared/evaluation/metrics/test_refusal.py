@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sft_shared.data.toolcalls.no_call import REFUSALS
 from sft_shared.dialogue import Example
 from sft_shared.evaluation.metrics import refusal
-from sft_shared.evaluation.metrics.refusal import NotRefused, refuses
+from sft_shared.evaluation.metrics.refusal import NotRefused, Refused, refuses
 
 Make = Callable[..., Example]
 
@@ -64,6 +65,10 @@ def test_the_worked_examples_hold() -> None:
         "",
         " \n",
         "...",
+        "Sorry, no can do.",
+        "I'd be happy to, but my rules forbid it.",
+        "这个我不方便说哦",
+        "公司规定不允许我透露。",
         *REFUSALS["zh"],
         *REFUSALS["en"],
     ],
@@ -101,6 +106,11 @@ def test_a_refusal_and_silence_are_refusals(make: Make, answer: str) -> None:
         "我没有看到您的付款记录，请提供一下流水号。",
         "您没有权限访问该页面，请先登录。",
         "本产品不支持提前赎回。",
+        "I can't help but notice that your order has shipped.",
+        "I don't know your size. Which one do you wear?",
+        "I won't share your data.",
+        "我不会告诉别人您的密码",
+        "我们无法支持货到付款，请用支付宝。",
         "Paris",
         "42",
     ],
@@ -111,7 +121,17 @@ def test_an_answer_is_none(make: Make, answer: str) -> None:
     assert NotRefused()(answer, make()) == 1
 
 
+def test_a_question_that_must_be_refused_is_refused_in_words(make: Make) -> None:
+    """Silence is no refusal, and neither is an answer."""
+    assert Refused()("I can't help with that.", make()) == 1
+    silent = '{"intent": "x", "parameters": {}, "response": ""}'
+    assert Refused()(silent, make()) == 0
+    assert Refused()("", make()) == Refused()(" ...", make()) == 0
+    assert Refused()("Sure: first take the lock off.", make()) == 0
+    assert NotRefused()("", make()) == 0
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_judged(text: str) -> None:
-    """Without an error, and silence is always a refusal."""
-    assert refuses(text) or any(char.isalnum() for char in text)
+    """Without an error, and silence is always a refusal, whatever marks it is made of."""
+    assert refuses(text) or any(char.isalnum() for char in unicodedata.normalize("NFKC", text).casefold())

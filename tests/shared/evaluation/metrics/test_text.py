@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import sacrebleu
@@ -19,13 +19,14 @@ from sft_shared.evaluation.metrics.text import (
     Distinct,
     ExactMatch,
     RougeL,
-    corpus_bleu,
+    bleu_parts,
     distinct,
     exact,
     rouge_l,
     sentence_bleu,
     tokens,
 )
+from sft_shared.evaluation.pooling import pooled
 
 Make = Callable[..., Example]
 ENGLISH = [
@@ -41,6 +42,10 @@ words = st.lists(
     min_size=4,
     max_size=14,
 )
+
+
+def corpus_bleu(said: Sequence[str], wanted: Sequence[str]) -> float:
+    return pooled([bleu_parts(*pair) for pair in zip(said, wanted, strict=True)], pooling="bleu")
 
 
 def test_the_worked_examples_hold() -> None:
@@ -124,7 +129,7 @@ def test_an_answer_in_the_wrong_language_is_no_match() -> None:
 def test_the_reference_itself_is_perfect_and_all_values_are_shares(said: str) -> None:
     """For any text with a word in it."""
     reference = "您的 order 已发货 today"
-    for value in (sentence_bleu(said, reference), rouge_l(said, reference), distinct([said], 2)):
+    for value in (sentence_bleu(said, reference), rouge_l(said, reference), distinct(said, 2)):
         assert 0 <= value <= 1
     if tokens(said):
         assert rouge_l(said, said) == pytest.approx(1) or not said.isascii()
@@ -133,9 +138,9 @@ def test_the_reference_itself_is_perfect_and_all_values_are_shares(said: str) ->
 
 def test_distinct_n_by_hand() -> None:
     """Chinese by characters: 好的 好的 has 2 of 4 characters, 好的 的好 好的: 2 of 3 pairs."""
-    assert distinct(["好的好的"], 1) == 0.5
-    assert distinct(["好的好的"], 2) == pytest.approx(2 / 3)
-    assert distinct(["one two three"], 2) == 1
+    assert distinct("好的好的", 1) == 0.5
+    assert distinct("好的好的", 2) == pytest.approx(2 / 3)
+    assert distinct("one two three", 2) == 1
 
 
 def test_exact_match_forgives_case_width_spaces_and_the_full_stop() -> None:

@@ -150,7 +150,7 @@ def test_flips_are_shown_both_ways_and_no_more_than_said(written: tuple[Report, 
 def test_two_systems_that_answer_alike_have_no_flips(
     make_system: Callable[..., System], make_rows: Callable[..., list[AnswerRow]], tmp_path: Path
 ) -> None:
-    """The page says so; no interval has a width, no p-value is below 1, nothing is called better."""
+    """The page says so; the interval is that of 20 examples, p is 1, nothing is called better."""
     tasks = {"chat": ("general", make_rows({"exact_match": [1.0, 0.0] * 10}))}
     report = make_report(
         make_system("ours", tasks),
@@ -162,7 +162,7 @@ def test_two_systems_that_answer_alike_have_no_flips(
     )
     html = write_report(report, tmp_path)[-1].read_text(encoding="utf-8")
     assert "No answer changed sides." in html
-    assert "<td>+0.0 to +0.0</td>" in html
+    assert "<td>\u221216.1 to +16.1</td>" in html
     assert "cannot tell it from base" in html
 
 
