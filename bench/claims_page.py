@@ -42,9 +42,11 @@ def write_page(path: Path, summary: Mapping[str, Any], *, command: str) -> None:
 def _lines(summary: Mapping[str, Any], command: str) -> Iterator[str]:
     yield "# Results"
     yield ""
+    yield f"    {command}"
+    yield ""
     yield from _paragraph(
-        f"Written by `{command}`: SmolLM2-135M, LoRA, two CPU cores, public data. Differences are paired "
-        "over the same questions; intervals are 95 %: Wilson for shares, Tango's score interval for their "
+        "wrote this page: SmolLM2-135M, LoRA, two CPU cores, public data. Differences are paired over the "
+        "same questions; intervals are 95 %: Wilson for shares, Tango's score interval for their "
         "differences, bootstrap over questions for means and ratios. One training with one seed each, where "
         "nothing else is said. Met is decided by the value; where the interval holds the bar too, the data "
         "leave room for doubt."
@@ -117,7 +119,8 @@ def _cycle(seeds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from _paragraph(
         f"{first['num_new']} new examples ({share}) of intents that the model has not seen; a cycle trains "
         "on them and on as many old ones. Each row is a whole training with a schedule of its length, the "
-        f"mean of {len(seeds)} seeds; seconds are those of training alone, in one process. The quality to "
+        f"mean of {len(seeds)} seed{'s' * (len(seeds) > 1)}; seconds are those of training alone, in one "
+        "process. The quality to "
         f"reach, {found['quality']:.1%}, is one point below the best from scratch: from scratch after "
         f"{found['scratch_s']:.0f} s, by the cycle {reached}. The interval above is over questions, not "
         "seeds."
