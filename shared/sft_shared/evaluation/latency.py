@@ -52,41 +52,47 @@ def measure_latency(
     def next_request() -> Request:
         return requests[chance.randrange(len(requests))]
 
+    limit = settings.max_new_tokens
     cold = []
     for _ in range(settings.num_cold):
         request = next_request()
         _give_memory_back(base)
         started = time.perf_counter()
         with put_on() as prefix:
-            cold.append(_time(base, request, prefix=prefix, limit=settings.max_new_tokens, started=started))
+            cold.append(time_request(base, request, prefix=prefix, max_new_tokens=limit, started=started))
     with put_on() as prefix:
         warm = []
         for _ in range(settings.num_warm + 1):
-            request = next_request()
-            started = time.perf_counter()
-            warm.append(_time(base, request, prefix=prefix, limit=settings.max_new_tokens, started=started))
+            warm.append(time_request(base, next_request(), prefix=prefix, max_new_tokens=limit))
     return Latency(warm=pace_of(warm[1:]), cold=pace_of(cold))
 
 
-def time_request(base: Base, request: Request, *, prefix: torch.Tensor | None, max_new_tokens: int) -> Timing:
-    """Time one request to what is on ``base`` now. An end token counts: it takes a step like any other."""
-    return _time(base, request, prefix=prefix, limit=max_new_tokens, started=time.perf_counter())
+def time_request(
+    base: Base,
+    request: Request,
+    *,
+    prefix: torch.Tensor | None,
+    max_new_tokens: int,
+    started: float | None = None,
+) -> Timing:
+    """Time one request to what is on ``base`` now. An end token counts: it takes a step like any other.
 
-
-def _time(base: Base, request: Request, *, prefix: torch.Tensor | None, limit: int, started: float) -> Timing:
+    The clock runs from ``started``, a time of `time.perf_counter`; None: from now.
+    """
+    began = time.perf_counter() if started is None else started
     moments: list[float] = []
     continuations(
         base,
         [request.prompt],
         prefix=prefix,
-        max_new_tokens=limit,
+        max_new_tokens=max_new_tokens,
         batch_size=1,
         schemas=[request.schema],
         on_step=lambda: moments.append(time.perf_counter()),
     )
     decoding_s = moments[-1] - moments[0]
     return Timing(
-        first_token_s=moments[0] - started,
+        first_token_s=moments[0] - began,
         tokens_per_s=(len(moments) - 1) / decoding_s if decoding_s > 0 else None,
     )
 
