@@ -7,16 +7,18 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
 
-_CLOSED = re.compile(
-    r"[。！](?![”』」）)’\"'\]。！!？?])[ \t]*(?:\r?\n)*|[.!](?<=[a-z]{3}[.!])[ \t]*(?:\r?\n)+"
-)
-"""Behind the end of a sentence, where nothing waits for a value: not behind a question or a colon."""
-
 _HAN_DIGIT = "[零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖]"
-_GOES_ON = re.compile(
+_GOES_ON = (
     r"[0-9+*#(,.;:@/|_=\-—~·•)\]}，。；：、？?!！…]|[a-z]|" + _HAN_DIGIT + f"(?={_HAN_DIGIT}|[0-9])|"
     r"(?i:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)\b"
 )
+_CLOSED = re.compile(
+    r"(?:[。！](?![”』」）)’\"'\]。！!？?])[ \t]*+(?:\r?\n)*+|[.!](?<=[a-z]{3}[.!])[ \t]*+(?:\r?\n)++)"
+    f"(?!{_GOES_ON})"
+)
+"""Behind the end of a sentence, where nothing waits for a value (not behind a question or a colon), and
+nothing that the sentence may go on with."""
+
 _WAITS = re.compile(  # a sentence that names a value and does not say it
     r"(?:[号码牌账帐]|微信|密钥|手机|电话|证件|护照|(?i:plate|code|number|account|pass(?:word|code|port)|\bpin|"
     r"licen[cs]e|phone|mobile|login|sign in|\bkey|token|secret)s?)[^0-9]{0,48}\Z"
@@ -45,33 +47,32 @@ def of_late(function: Callable[[str], T]) -> Callable[[str], T]:
 
 
 @of_late
-def blocks(text: str) -> tuple[tuple[int, int], ...]:
-    """(start, end) of each block; together they are the text.
+def blocks(text: str) -> tuple[str, ...]:
+    """The blocks of a text; together they are the text.
 
     A block ends with a full sentence, but not with one that may wait for a value which the next one says.
     What goes on with a number, a mark or a small letter belongs to it, and so does a short line, as of an
     address.
 
-    >>> text = "您好，我是小李，很高兴为您服务。请问订单号是？1234567 谢谢。"
-    >>> [text[start:end] for start, end in blocks(text)]
-    ['您好，我是小李，很高兴为您服务。', '请问订单号是？1234567 谢谢。']
+    >>> blocks("您好，我是小李，很高兴为您服务。请问订单号是？1234567 谢谢。")
+    ('您好，我是小李，很高兴为您服务。', '请问订单号是？1234567 谢谢。')
     """
     if len(text) < 2 * _SHORTEST or _KEY in text:
-        return ((0, len(text)),)
-    cut: list[tuple[int, int]] = []
+        return (text,)
+    cut: list[str] = []
     start, last = 0, len(text) - _SHORTEST
     for found in _CLOSED.finditer(text):
         end = found.end()
         if end > last:
             break
-        if end - start >= _SHORTEST and not _goes_on(text, found.start(), end):
-            cut.append((start, end))
+        if end - start >= _SHORTEST and not _is_awaited(text, found.start(), end):
+            cut.append(text[start:end])
             start = end
-    return (*cut, (start, len(text)))
+    return (*cut, text[start:])
 
 
-def _goes_on(text: str, mark: int, end: int) -> bool:
-    """May something reach from the sentence that ends with ``mark`` over ``end``?"""
-    if _GOES_ON.match(text, end) or (text[mark] in ".!" and _LINE_OF_ADDRESS.match(text, end)):
+def _is_awaited(text: str, mark: int, end: int) -> bool:
+    """Does the sentence that ends with ``mark`` wait for what stands behind ``end``?"""
+    if text[mark] in ".!" and _LINE_OF_ADDRESS.match(text, end):
         return True
     return bool(_VALUE_NEAR.match(text, end) and _WAITS.search(text, max(0, mark - 64), mark))

@@ -204,13 +204,13 @@ def read(text: str) -> tuple[Canonical, Canonical]:
     if len(parts) == 1:
         return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _read(text)
     written: list[str] = []
-    for start, end in parts:
-        block = text[start:end]
+    for block in parts:
         folded, canonical = _remembered(block) if len(block) <= LONGEST_REMEMBERED else _read(block)
         if canonical is not folded or folded.starts is not None:
             return _read(text)
         written.append(folded.text)
-    whole = Canonical("".join(written))
+    joined = "".join(written)
+    whole = Canonical(text if joined == text else joined)
     return whole, whole
 
 

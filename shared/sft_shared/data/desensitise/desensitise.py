@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import accumulate, groupby
@@ -233,20 +232,18 @@ class Desensitiser:
 
     def _in_values(self, values: Sequence[tuple[str, str]]) -> list[list[Span]]:
         """Finds in values, each read behind its key as people write it: ``phone: 138...``."""
-        parts, starts, size = [], [], 0
+        found: list[list[Span]] = []
         for cue, text in values:
             before = f"{cue}: " if cue else ""
-            starts.append(size + len(before))
-            parts.append(f"{before}{text}\n\n")
-            size += len(parts[-1])
-        block = "".join(parts)
-        found: list[list[Span]] = [[] for _ in values]
-        for span in self._finder.find(block) if size and not block.isspace() else ():
-            for index in range(max(bisect_right(starts, span.start) - 1, 0), bisect_left(starts, span.end)):
-                start = starts[index]
-                first, last = max(span.start, start), min(span.end, start + len(values[index][1]))
-                if first < last:
-                    found[index].append(Span(first - start, last - start, span.kind, span.confidence))
+            length = len(before)
+            spans = self._finder.find(before + text) if text and not text.isspace() else []
+            found.append(
+                [
+                    Span(max(start - length, 0), end - length, kind, confidence)
+                    for start, end, kind, confidence in spans
+                    if end > length
+                ]
+            )
         for index, span in self._in_rows([text for _, text in values]):
             found[index].append(span)
         return found
@@ -326,7 +323,7 @@ def _recognisable(
 ) -> list[Edit]:
     """The edits, with a tag in place of each pseudonym that is none any more beside its neighbours."""
     edits = [Edit(span.start, span.end, new) for span, new in zip(spans, written, strict=True)]
-    if not edits:
+    if written == tags:
         return edits
     masked, grown = mask(apply_edits(text, edits)), 0
     for index, edit in enumerate(edits):

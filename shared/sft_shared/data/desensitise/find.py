@@ -86,14 +86,14 @@ def _across(texts: Sequence[str], alone: Sequence[Sequence[Span]]) -> Iterator[t
 @of_late
 def _found(text: str) -> tuple[Span, ...]:
     """All finds in a text; they may overlap. Logs say much more than once, so blocks are remembered."""
-    parts = blocks(text)
-    if len(parts) == 1:
-        return _remembered(text) if len(text) <= LONGEST_REMEMBERED else tuple(_look(text))
     found: list[Span] = []
-    for start, end in parts:
-        block = text[start:end]
-        spans = _remembered(block) if len(block) <= LONGEST_REMEMBERED else _look(block)
-        found += [Span(span.start + start, span.end + start, span.kind, span.confidence) for span in spans]
+    start = 0
+    for block in blocks(text):
+        for first, last, kind, confidence in (
+            _remembered(block) if len(block) <= LONGEST_REMEMBERED else _look(block)
+        ):
+            found.append(Span(first + start, last + start, kind, confidence))
+        start += len(block)
     return tuple(found)
 
 

@@ -18,9 +18,8 @@ def signs_of(texts: Iterable[str]) -> int:
     """What may be found in texts, by a quick look at each of their blocks: `HOLDS` and `HIDES`, added."""
     signs = 0
     for text in texts:
-        for start, end in blocks(text):
-            block = text[start:end]
-            signs |= _remembered(block) if end - start <= LONGEST_REMEMBERED else signs_of_block(block)
+        for block in blocks(text):
+            signs |= _remembered(block) if len(block) <= LONGEST_REMEMBERED else signs_of_block(block)
     return signs
 
 

@@ -107,9 +107,8 @@ def mask(text: str) -> str:
     '卡号xxxxxxx，电话xxxxxxxxxxx'
     """
     parts = blocks(text)
-    if len(parts) > 1:
-        return "".join([_block(text[start:end]) for start, end in parts])
-    return _block(text)
+    masked = tuple(map(_block, parts))
+    return text if masked == parts else "".join(masked)
 
 
 def _block(text: str) -> str:
