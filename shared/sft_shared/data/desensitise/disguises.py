@@ -36,9 +36,11 @@ Piece = tuple[int, int, str]
 def escapes(text: str) -> Iterator[Piece]:
     """(start, end, what it stands for) of HTML entities, percent codes and emphasis within a number."""
     if "&" in text:
-        for found in _ENTITY.finditer(text):
+        entities = list(_ENTITY.finditer(text))
+        for found in entities:
             yield found.start(), found.end(), html.unescape(found[0]).replace("\u00a0", " ")
-        return
+        if entities:
+            return
     if "%" in text:
         for found in _PERCENT.finditer(text):
             yield found.start(), found.end(), chr(int(found[1], 16))
