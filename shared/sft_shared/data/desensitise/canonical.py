@@ -153,14 +153,15 @@ _WORD = (
     rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|"
     rf"(?:{_COUNTED}) hundred|{_UNIT})(?![a-z])"
 )
-_BETWEEN = r"[\s,.;-]{1,3}(?:(?:dash|hyphen|then|uh|um|er|\[pause\])[\s,.]+)?"
+_BETWEEN = r"[\s,.;:…/~*|()-]{1,5}(?:(?:dash|hyphen|then|and|uh|um|er|erm|hmm|yeah|\[pause\])[\s,.…]+)?"
 _GLUED = r"(?<=[0-9])(?=[a-z])|(?<=[a-z])(?=[0-9])"  # six17
 _NEXT = rf"(?:(?:{_BETWEEN}|{_GLUED})(?:{_WORD}|[0-9]+))"
 _LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+){_NEXT}+", re.I)
 _LONGEST_FEW = 40  # characters
 _FEW_DIGITS = re.compile(rf"\s*(?:(?:and|then|ok|yes|um|uh|er)[ ,]+)*(?P<few>{_WORD}{_NEXT}*)[ .,]*\s*", re.I)
 _LATIN_PART = re.compile(
-    rf"(?P<hundreds>{_COUNTED}) hundred(?=\Z|,? (?:[0-9]{{3}}|(?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z])))|"
+    rf"(?P<hundreds>{_COUNTED}) hundred"
+    rf"(?=\Z|,? (?:[0-9]{{3}}|(?:{_COUNTED}) hundred|(?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z])))|"
     rf"(?P<many>{_MANY})[ -]+(?P<of>{_UNIT}|[0-9])|(?P<tens>{_TEN})(?:[ -]*(?P<ones>{_COUNTED})(?![a-z]))?"
     rf"|(?P<teen>{_TEEN})|(?P<unit>{_UNIT})|(?P<digits>[0-9]+)|dash|hyphen|then",
     re.I,

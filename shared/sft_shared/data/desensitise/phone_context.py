@@ -7,7 +7,7 @@ import re
 from sft_shared.data.desensitise.cues import Reading
 
 ASKS_TO_CALL = re.compile(
-    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|(?:is |still )+(?:my|your|his|her|the) "
+    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|(?:is |still )*(?:my|your|his|her|the) "
     r"(?:[A-Za-z]+ )?(?:cell|whatsapp|mobile|phone|number|landline))",
     re.I,
 )

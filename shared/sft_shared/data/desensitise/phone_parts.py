@@ -12,11 +12,13 @@ from sft_shared.data.desensitise.digits import is_quantity
 from sft_shared.data.desensitise.spans import Span
 
 _INSIDE = (
-    r"(?:x|×|ext(?:ension|n)?[.=:]?|转|分机号?|#)\s{0,2}"
-    r"(?:(?:number|no\.?|is|是)\s?|[:#])?\d{1,6}(?![0-9A-Za-z])"
+    r"(?:(?:x|×|ext(?:ension|n)?\.?[=:-]?|转|分机号?|#)\s{0,2}(?:(?:number|no\.?|is|是)\s?|[:#])?|"
+    r"(?:press|option|opt\.?)\s)\d{1,6}(?![0-9A-Za-z])"
 )
 _EXTENSION = re.compile(
-    rf"\s?\({_INSIDE}\)|[\s,;:-]{{0,3}}(?:(?:and|then|on|at|with|(?:and )?ask for)\s)?{_INSIDE}", re.I
+    rf",{{1,3}}\d{{3,11}}#|\s?\({_INSIDE}\)|"
+    rf"[\s,;:-]{{0,3}}(?:(?:and|then|on|at|with|(?:and )?ask for)\s)?{_INSIDE}",
+    re.I,
 )
 _TAIL = re.compile(  # 020 7946 0387/8, 415-555-0145 or -0146
     r"(?: ?/ ?\d{1,5}| ?(?:or|and|&|或|和) ?-\d{2,4}|(?: (?:or|&) | ?或者? ?)(?!19|20)\d{4})"
@@ -31,6 +33,7 @@ _STATED_LOCAL = re.compile(
     r"(?P<local>[2-9]\d\d[-.]\d{4})(?![0-9A-Za-z-]|\.\d)",
     re.I,
 )
+_IN_FICTION = re.compile(r"(?<![0-9A-Za-z.+/-])(?<!\d[ .])555(?P<mark>[- ]?)01\d\d(?![0-9A-Za-z-]|[.,]\d)")
 _SAME_BREATH = 60  # characters behind a number in which another one may do without the area code
 
 
@@ -59,8 +62,12 @@ def local_ones(text: str, end: int) -> Iterator[Span]:
         yield Span(*found.span(), "phone", 0.55)
 
 
-def stated_local_ones(text: str) -> Iterator[Span]:
-    """Numbers without an area code behind words that state one: "try 555-0142"."""
+def stated_local_ones(reading: Reading) -> Iterator[Span]:
+    """Numbers without an area code behind words that state one, "try 555-0142", or of films only."""
+    text = reading.text
+    for found in _IN_FICTION.finditer(text):
+        if found["mark"] or reading.is_dictated(*found.span()):
+            yield Span(*found.span(), "phone", 0.55)
     for found in _STATED_LOCAL.finditer(text):
         if not is_quantity(text, *found.span("local")):
             yield Span(*found.span("local"), "phone", 0.55)
@@ -98,10 +105,11 @@ def vanity(reading: Reading) -> Iterator[Span]:
 
 _CHUNK = re.compile(r"\d(?:[ -]?\d)*")
 _JOINT = re.compile(
-    r"(?![ -]+\Z)[ ,.;:…*~_|=)\"'-]{1,4}"
+    r"[^\w\n]{1,6}|[ \n,.;:…*~_|=)/\\[\](){}\"'-]{1,4}"
     r"(?:(?:and|then|the|rest|is|are|it|its|it's|followed by|next|first|last|second|half|part|bit|other|"
     r"final|remaining|(?:ends?|ending|finish(?:es|ing)?)(?: in| with)?|number|local|digits|area code|plus|"
-    r"dash|hyphen|dot|point|slash|um|uh|er|ok|okay|three|four|five|six|seven|eight)[ ,.;:…-]{1,3}){0,6}\(?",
+    r"dash|hyphen|dot|point|slash|um|uh|er|hmm|ok|okay|yeah|sorry|wait|hang on|let me see|three|four|five|"
+    r"six|seven|eight)[ ,.;:…-]{1,3}){0,6}[({\[]?",
     re.I,
 )
 _FARTHEST, _CLOSE = 40, 8  # characters from one part to the next, at most and of one value
@@ -144,8 +152,9 @@ def _reaches_somebody(digits: str) -> bool:
 def _in_brackets(text: str, span: Span) -> Span:
     """With the brackets at its ends of which it holds the other: (617)-(555)-(0106)."""
     inside = text[span.start : span.end]
-    opened = ")" in inside and text[span.start - 1 : span.start] == "("
-    closed = "(" in inside and text[span.end : span.end + 1] == ")"
+    before, after = text[max(0, span.start - 1) : span.start], text[span.end : span.end + 1]
+    opened = before == "+" or (before, ")" in inside) == ("(", True) or (before, "]" in inside) == ("[", True)
+    closed = (after, "(" in inside) == (")", True) or (after, "[" in inside) == ("]", True)
     return span._replace(start=span.start - opened, end=span.end + closed)
 
 
@@ -153,9 +162,12 @@ def _rows(text: str) -> Iterator[list[re.Match[str]]]:
     """Groups of digits with only words between them that lead from one part to the next."""
     chunks = list(_CHUNK.finditer(text))
     sizes = [sum(map(str.isdigit, chunk[0])) for chunk in chunks]
+    gaps = [(left.end(), right.start()) for left, right in pairwise(chunks)]
     joined = [
-        sizes[place + 1] <= _LONGEST_PART and _is_joint(text, left.end(), right.start())
-        for place, (left, right) in enumerate(pairwise(chunks))
+        sizes[place + 1] <= _LONGEST_PART
+        and end - start <= _FARTHEST
+        and bool(_JOINT.fullmatch(text, start, end))
+        for place, (start, end) in enumerate(gaps)
     ]
     first = 0
     for last in range(len(chunks)):
@@ -165,7 +177,3 @@ def _rows(text: str) -> Iterator[list[re.Match[str]]]:
         if 1 < len(row) <= _MOST_PARTS and _FEWEST_DIGITS <= digits <= _MOST_DIGITS and sizes[first] > 1:
             yield row
         first = last + 1
-
-
-def _is_joint(text: str, start: int, end: int) -> bool:
-    return end - start <= _FARTHEST and _JOINT.fullmatch(text, start, end) is not None

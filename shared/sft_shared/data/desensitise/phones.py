@@ -44,7 +44,7 @@ _SERVICE = re.compile(
 )
 _EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
 _AMERICAN = re.compile(
-    rf"(?:(?<![0-9A-Za-z.+$-])|(?<=[a-z])(?=\())(?P<country>(?:\+|00)?1(?:[ .-]{{1,2}}|(?=\()))?"
+    rf"(?:(?<![0-9A-Za-z.+$-])|(?<=[a-z])(?=\())(?P<country>\(?(?:\+|00)?1\)?(?:[ .-]{{1,2}}|(?=\()))?"
     rf"(?:(?P<round>(?:[({{\[] ?)?[2-9]\d\d ?[)}}\]])[ .\n-]{{0,2}}|"
     rf"[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
     rf"(?:(?(round)\d|[2-9]))\d\d"
@@ -56,7 +56,7 @@ _BRITISH = re.compile(
     r"(?<![0-9A-Za-z.+-])(?:(?:0|44[ -]?)7\d{3}[ -]?\d{3}[ -]?\d{3}|"
     r"020[ -]\d{4}[ -]\d{4}|\(020\)[ -]?\d{4}[ -]?\d{4}|01\d{2}1?[ -]\d{3}[ -]\d{4}|"
     r"\(?01\d{3}\)?[ -]\d{5,6}|01\d{3}[ -]\d{3}[ -]\d{3}|03\d{2}[ -]\d{3}[ -]\d{4}|"
-    r"0800[ -]\d{3}[ -]\d{3,4})(?![0-9A-Za-z])"
+    r"0800[ -]\d{3}[ -]\d{3,4})(?!(?!x{1,3}(?!\w))[0-9A-Za-z])"
 )
 _MAY_HOLD = re.compile(r"[\d(+][\d()}\] ./·_-]{5}[\d() ./·_-]*\d")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
@@ -91,11 +91,17 @@ _STATED = re.compile(
     r"(?:change[sd]?|switch(?:ed)?|moved?|came?|comes|arrived?)(?: it)? (?:to|from|on) |hit me up |hmu |"
     r"(?:call|text|contact|ping|msg|message|whatsapp) [A-Z][a-z]+(?: [A-Z][a-z]+)? ?[-:@] ?|"
     r"\bnumber [a-z ]{1,12}: ?|"
+    r"(?:uk|us|usa|india|indian|british|american)(?: number| no\.?| mobile| cell)?:? |"
+    r"(?:phone|tel|telephone|mobile|cell|fax)[:.]?\s{2,4}|me: |caller:? |(?:a|his|her|their|this) number: |"
+    r"(?:recharge|top ?up|register)(?: [a-z0-9 ]{1,12})? |"
+    r"(?:mum|mom|dad|wife|husband|son|daughter|sister|brother|gran|boss|shop|landlord|doctor|vet|driver|courier|"
+    r"plumber|nurse|neighbou?r|school|reception|manager|agent|(?-i:[A-Z][a-z]+)'s):? |"
     r"(?:home|work|office|day|evening|daytime|primary|secondary|alternate|backup|emergency|recipient|contact|caller_?id|ani|"
     r"[hcwmtp])[\"']?[:=] ?[\"']?|(?:^|\n)(?:sure|yes|yeah|yep|ok|okay|hi|hello|thanks)[,:;.!]? )$",
     re.I,
 )
-_PLUS_BEFORE = re.compile(r"(?:\+|(?<![A-Za-z])plus )$", re.I)
+_BEGINS = re.compile(r"(?:^|[A-Za-z:,(-] ?)$")
+_PLUS_BEFORE = re.compile(r"(?:\+ ?|(?<![A-Za-z])plus )$", re.I)
 _SENT_TO = re.compile(r"(?:sent|came?|comes|goes|went|delivered|arrived?)(?: it)? (?:to|on|at) $", re.I)
 _LABELLED = re.compile(r"[\"'](?:number|no|num|nr|who|to|n)[\"']: ?[\"']?$", re.I)
 _WORDS_BEFORE = re.compile(r"(?:\b[A-Za-z][a-z']*[,.;]? ){2}(?:- )?\(?$|(?:^|[.!?] )$")
@@ -196,13 +202,15 @@ def _judged(reading: Reading, number: Number) -> Iterator[Span]:
         and (
             _AMERICAN_DIGITS.fullmatch(digits)
             or sizes == (5, 5)
+            or (len(digits) == 11 and digits[0] == "1" and _AMERICAN_DIGITS.fullmatch(digits, 1))
+            or (sizes in ((4, 6), (4, 3, 3)) and digits[0] == "7")
             or digits[0] == "0"
             or _NUMBER.search(text, max(0, start - 12), start)
         )
         and len(set(digits)) > 4
         and not (digits[0] in "09" and set(sizes) == {1})
         and number.whole
-        and number.sizes in ((10,), (3, 3, 4), (3, 7), (5, 5), (6, 4), (11,), (1,) * 10)
+        and number.sizes in ((10,), (3, 3, 4), (3, 7), (5, 5), (4, 6), (4, 3, 3), (6, 4), (11,), (1,) * 10)
         and (
             _STATED.search(text, max(0, start - 24), start)
             or (said and _LABELLED.search(text, max(0, start - 14), start))
@@ -210,6 +218,12 @@ def _judged(reading: Reading, number: Number) -> Iterator[Span]:
             or _ALSO.search(text, max(0, start - 40), start)
             or (number.sizes == (3, 7) and number.marks == {"-"} and not is_harmless(reading, start))
             or (cue is None and _is_in_prose(text, start, end))
+            or (
+                cue is None
+                and sizes == (5, 5)
+                and digits[0] in "6789"
+                and _BEGINS.search(text, max(0, start - 2), start)
+            )
         )
         and not is_quantity(text, start, end)
         and is_valid_anywhere(digits)
@@ -281,7 +295,7 @@ def _shaped(reading: Reading) -> Iterator[Span]:
             yield Span(found.start(), found.end(), "phone", 0.6)
     yield from vanity(reading)
     yield from in_parts(reading)
-    yield from stated_local_ones(text)
+    yield from stated_local_ones(reading)
     if not _MAY_HOLD.search(text) or not _STARTS.search(text):
         return
     for found in _LANDLINE.finditer(text):

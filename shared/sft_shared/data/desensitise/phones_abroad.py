@@ -15,16 +15,17 @@ from sft_shared.data.desensitise.spans import Span
 
 _INTERNATIONAL = re.compile(
     r"(?<![0-9A-Za-z])\(?(?:\+|plus (?=\d)|"
-    r"(?:0011|011|00)(?=[ -]?[1-9]\d{0,2}[ (-])|(?=[1-9]\d{0,2} ?\(0\)))[ -]?"
-    r"\(?[1-9](?:[ ./()-]{0,3}\d){6,14}(?![0-9])",
+    r"(?:0011|011|00)(?=[ -]?[1-9]\d{0,2}[ (-]|[1-9]\d{8,13}(?!\d))|(?=[1-9]\d{0,2} ?\(0\)))[ -]?"
+    r"\(?[1-9](?:[ ./()[\]{}-]{0,4}\d){6,14}(?![0-9])",
     re.I,
 )
 _PLUS = re.compile(r"^(?:plus |\+|0011|011|00)", re.I)
 _TRUNK = re.compile(
-    r"(?<![0-9A-Za-z_.+/$-])(?<!\d[ .:])(?:[({\[]0\d{1,4}[)}\]][ ./-]?|\(0\)\d{2,4}[ ./-]?|"
+    r"(?<![0-9A-Za-z_.+/$-])(?<!\d[.:])(?:[({\[]0\d{1,4}[)}\]][ ./-]?|\(0\)\d{2,4}[ ./-]?|"
     r"0\d{1,5}(?:[ ./_-]|  | [/-] ))\d{2,8}(?:(?:[ ./_-]|  | [/-] )\d{1,5}){0,5}"
-    r"(?![\d-]|[.:/]\d|[A-Za-z_])"
+    r"(?![\d-]|[.:/]\d|(?!x{1,3}(?!\w))[A-Za-z_])"
 )
+_AFTER_CODE = re.compile(r"[A-Za-z]{2} \d{1,6} $")  # "Sydney NSW 2000 02 5550 0190"
 _ODD = re.compile(r"[_{\[]")
 _BRACKETED = re.compile(  # (65) 9123 4480: a code, without + or 0
     r"(?<![0-9A-Za-z_.+/$-])(?<!\d )\([1-9]\d{0,2}\)[ .-]?\d{3,5}[ .-]?\d{3,5}(?:[ .-]\d{2,4})?"
@@ -56,6 +57,10 @@ def national(reading: Reading) -> Iterator[Span]:
             yield Span(*found.span(), "phone", 0.8 if said else 0.66)
     for found in (*_TRUNK.finditer(text), *_FREE.finditer(text)):
         start, end = found.span()
+        if text[max(0, start - 2) : start - 1].isdigit() and not _AFTER_CODE.search(
+            text, max(0, start - 12), start
+        ):
+            continue
         digits = re.sub(r"\D", "", found[0])
         if 8 <= len(digits) <= 12 and not is_harmless(reading, start) and not is_quantity(text, start, end):
             said = is_said(reading, start, end)
