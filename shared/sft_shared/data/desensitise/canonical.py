@@ -140,6 +140,7 @@ _UNIT_VALUES = {
     "four": 4,
 }
 _UNIT_VALUES |= {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+_ZEROS = tuple(word for word, value in _UNIT_VALUES.items() if value == 0)
 _TEEN_VALUES = {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15}
 _TEEN_VALUES |= {"sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19}
 _TEN_VALUES = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70}
@@ -151,17 +152,16 @@ _COUNTED = "|".join(word for word, value in _UNIT_VALUES.items() if value)
 _TEEN, _TEN, _MANY = "|".join(_TEEN_VALUES), "|".join(_TEN_VALUES), "|".join(_REPEATS)
 _WORD = (
     rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|"
-    rf"(?:{_COUNTED}) hundred|{_UNIT})(?![a-z])"
+    rf"(?:{_COUNTED})[ -](?:hundred|thousand)|{_UNIT})(?![a-z])"
 )
-_BETWEEN = r"[\s,.;:…/~*|()-]{1,5}(?:(?:dash|hyphen|then|and|uh|um|er|erm|hmm|yeah|\[pause\])[\s,.…]+)?"
+_BETWEEN = r"[\s,.;…/~*|()-]{1,5}(?:(?:dash|hyphen|then|and|uh|um|er|erm|hmm|yeah|\[pause\])[\s,.…]+)?"
 _GLUED = r"(?<=[0-9])(?=[a-z])|(?<=[a-z])(?=[0-9])"  # six17
 _NEXT = rf"(?:(?:{_BETWEEN}|{_GLUED})(?:{_WORD}|[0-9]+))"
 _LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+){_NEXT}+", re.I)
-_LONGEST_FEW = 40  # characters
 _FEW_DIGITS = re.compile(rf"\s*(?:(?:and|then|ok|yes|um|uh|er)[ ,]+)*(?P<few>{_WORD}{_NEXT}*)[ .,]*\s*", re.I)
 _LATIN_PART = re.compile(
-    rf"(?P<hundreds>{_COUNTED}) hundred"
-    rf"(?=\Z|,? (?:[0-9]{{3}}|(?:{_COUNTED}) hundred|(?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z])))|"
+    rf"(?P<hundreds>{_COUNTED})[ -](?P<power>hundred|thousand)"
+    rf"(?=\Z|,?[ -](?:[0-9]{{3}}|(?:{_COUNTED}) hundred|(?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z])))|"
     rf"(?P<many>{_MANY})[ -]+(?P<of>{_UNIT}|[0-9])|(?P<tens>{_TEN})(?:[ -]*(?P<ones>{_COUNTED})(?![a-z]))?"
     rf"|(?P<teen>{_TEEN})|(?P<unit>{_UNIT})|(?P<digits>[0-9]+)|dash|hyphen|then",
     re.I,
@@ -322,7 +322,7 @@ def _apart(text: str, pieces: list[_Piece]) -> list[list[_Piece]]:
 
 def read_few(canonical: Canonical) -> Canonical:
     """As `read_digits`, of a turn that says a digit or two and nothing else: "and double eight."."""
-    found = _FEW_DIGITS.fullmatch(canonical.text) if len(canonical.text) < _LONGEST_FEW else None
+    found = _FEW_DIGITS.fullmatch(canonical.text) if len(canonical.text) < 40 else None
     pieces = _latin_pieces(canonical.text, *found.span("few"), fewest=1) if found else []
     return _rewritten(canonical, pieces) if pieces else canonical
 
@@ -331,7 +331,7 @@ def _latin_pieces(text: str, start: int, end: int, *, fewest: int = 3) -> list[_
     parts = list(_LATIN_PART.finditer(text, start, end))
     words = sum(1 for part in parts if _is_word(part))
     if words < fewest:  # "the old one 07801 318345": the word before the number is no part of it
-        while parts and not (parts[0]["digits"] or _VALUES.get(parts[0][0].lower()) == "0"):
+        while parts and not (parts[0]["digits"] or parts[0]["hundreds"] or parts[0][0].lower() in _ZEROS):
             if text[parts[0].end() : end][:1].isdigit():
                 break  # glued to it, as in six17
             parts.pop(0)
@@ -343,7 +343,7 @@ def _latin_pieces(text: str, start: int, end: int, *, fewest: int = 3) -> list[_
         if part["many"]:
             said = _VALUES.get(part["of"].lower(), part["of"]) * _REPEATS[part["many"].lower()]
         elif part["hundreds"]:
-            said = _VALUES[part["hundreds"].lower()] + "00"
+            said = _VALUES[part["hundreds"].lower()] + ("00" if part["power"].lower() == "hundred" else "000")
         elif part["tens"]:
             tens = _VALUES[part["tens"].lower()]
             said = tens[0] + _VALUES[part["ones"].lower()] if part["ones"] else tens

@@ -6,10 +6,12 @@ import html
 import re
 from collections.abc import Iterator
 
+from sft_shared.data.desensitise.numerals import plain
+
 _ENTITY = re.compile(
-    r"&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|nbsp|amp|commat|period|lowbar|ensp|emsp|thinsp);"
+    r"&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|nbsp|ndash|mdash|minus|middot|shy|plus|lpar|rpar|amp|commat|period|lowbar|ensp|emsp|thinsp);"
 )
-_PERCENT = re.compile(r"%(40|2[eEdDbB]|5[fF]|3[0-9]|20|0[aAdD])(?=[0-9A-Za-z%@.-])")
+_PERCENT = re.compile(r"%(40|2[89eEdDbB]|5[fF]|3[0-9]|20|0[aAdD])(?=[0-9A-Za-z%@.+-])")
 _UNICODE = re.compile(r"\\u(00(?:2[0-9bdBD]|3[0-9]|[aA]0)|20[01][0-9a-fA-F])")  # in JSON inside JSON
 _EMPHASIS = re.compile(r"(?<=[0-9])([*_`~ ]*(?:\*\*|__|`|~~)[*_`~ ]*)(?=[0-9])")
 JOINERS = "然后是|然后|接着是|接着|接下来是?|再|后面是|后面|最后是|最后|和|杠|then|and|dash|hyphen|x|X"
@@ -39,7 +41,7 @@ def escapes(text: str) -> Iterator[Piece]:
     if "&" in text:
         entities = list(_ENTITY.finditer(text))
         for found in entities:
-            yield found.start(), found.end(), html.unescape(found[0]).replace("\u00a0", " ")
+            yield found.start(), found.end(), plain(html.unescape(found[0]))
         if entities:
             return
     if "\\u" in text:

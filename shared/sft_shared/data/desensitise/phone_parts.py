@@ -21,7 +21,8 @@ _EXTENSION = re.compile(
     re.I,
 )
 _TAIL = re.compile(  # 020 7946 0387/8, 415-555-0145 or -0146
-    r"(?: ?/ ?\d{1,5}| ?(?:or|and|&|或|和) ?-\d{2,4}|(?: (?:or|&) | ?或者? ?)(?!19|20)\d{4})"
+    r"(?: ?/ ?\d{1,5}| ?(?:,|or|and|&|或|和) ?-\d{2,4}|"
+    r"(?: (?:or|&|thru|through) | ?或者? ?)(?!19|20)\d{4}){1,4}"
     r"(?![0-9A-Za-z/:%-]|[ .,]\d| ?[ap]m\b| ?[点号月日年楼栋室层])"
 )
 _SECOND = re.compile(  # 0571-87028078/87023752: a number that shares its area code
@@ -112,6 +113,7 @@ _JOINT = re.compile(
     r"six|seven|eight)[ ,.;:…-]{1,3}){0,6}[({\[]?",
     re.I,
 )
+_WRAPS = re.compile(r" ?\n ?|[^\w\n]{1,6}")
 _FARTHEST, _CLOSE = 40, 8  # characters from one part to the next, at most and of one value
 _MOST_PARTS = 4
 _FEWEST_DIGITS, _MOST_DIGITS = 10, 13
@@ -120,22 +122,24 @@ _LONGEST_PART = 9  # digits
 
 def may_be_in_parts(shape: Reading) -> bool:
     """May `in_parts` find anything in a text with other digits than ``shape``?"""
-    return "phone" in shape.themes and next(_rows(shape.text), None) is not None
+    return ("phone" in shape.themes or "+" in shape.text) and next(_rows(shape.text), None) is not None
 
 
 def in_parts(reading: Reading) -> Iterator[Span]:
-    """The parts of a number that a cue announces: "area code 646, and the rest is 555 0106".
+    """The parts of a number that a cue or a + announces: "area code 646, and the rest is 555 0106".
 
     Together they must reach somebody.
     """
-    if "phone" not in reading.themes:
+    if "phone" not in reading.themes and "+" not in reading.text:
         return
     for row in _rows(reading.text):
         cues = [reading.cue_before(part.start()) for part in row[:2]]
-        if not any(cue is not None and cue.theme == "phone" for cue in cues):
-            continue
+        said = any(cue is not None and cue.theme == "phone" for cue in cues)
         digits = re.sub(r"\D", "", "".join([part[0] for part in row]))
-        if not _reaches_somebody(digits):
+        if reading.text[: row[0].start()].endswith("+"):
+            if not (is_valid_abroad(digits) and _WRAPS.fullmatch(reading.text, row[0].end(), row[1].start())):
+                continue
+        elif not (said and _reaches_somebody(digits)):
             continue
         if all(right.start() - left.end() <= _CLOSE for left, right in pairwise(row)):
             yield _in_brackets(reading.text, Span(row[0].start(), row[-1].end(), "phone", 0.75))

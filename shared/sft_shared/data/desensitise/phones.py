@@ -60,8 +60,8 @@ _BRITISH = re.compile(
 )
 _MAY_HOLD = re.compile(r"[\d(+][\d()}\] ./·_-]{5}[\d() ./·_-]*\d")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
-_STARTS = re.compile(  # of each of the patterns above
-    r"(?<![0-9A-Za-z])(?:[+(0]|[Pp]lus |[48]00|44[ -]?7|1\(|[1-9]\d{0,2} ?\(0|1[ .-]|"
+_STARTS = re.compile(  # of each of the patterns above and of those of `phones_abroad`
+    r"(?<![0-9A-Za-z])(?:[+(0]|[Pp]lus |[48]00|44[ -]?7|[1-9]\d{1,2}[ -]\d|[1-9]\d{0,2} ?\(0|1(?:\(|[ .-])|"
     r"[({\[]?[2-9]\d\d[ ./·)}\]-])|[a-z]\([2-9]"
 )
 _DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d{2}")
@@ -241,7 +241,7 @@ def _is_spaced_out(number: Number) -> bool:
     return (
         set(number.sizes) == {1}
         and number.whole
-        and number.plain
+        and (number.plain or number.marks == {" ", ","})
         and len(set(digits)) > (4 if digits[0] == "0" else 3)
         and digits not in "01234567890"
         and (

@@ -22,7 +22,7 @@ _INTERNATIONAL = re.compile(
 _PLUS = re.compile(r"^(?:plus |\+|0011|011|00)", re.I)
 _TRUNK = re.compile(
     r"(?<![0-9A-Za-z_.+/$-])(?<!\d[.:])(?:[({\[]0\d{1,4}[)}\]][ ./-]?|\(0\)\d{2,4}[ ./-]?|"
-    r"0\d{1,5}(?:[ ./_-]|  | [/-] ))\d{2,8}(?:(?:[ ./_-]|  | [/-] )\d{1,5}){0,5}"
+    r"0\d{0,5}(?:[ ./_-]|  | [/-] ))\d{1,8}(?:(?:[ ./_-]|  | [/-] )\d{1,5}){0,9}"
     r"(?![\d-]|[.:/]\d|(?!x{1,3}(?!\w))[A-Za-z_])"
 )
 _AFTER_CODE = re.compile(r"[A-Za-z]{2} \d{1,6} $")  # "Sydney NSW 2000 02 5550 0190"
@@ -30,6 +30,10 @@ _ODD = re.compile(r"[_{\[]")
 _BRACKETED = re.compile(  # (65) 9123 4480: a code, without + or 0
     r"(?<![0-9A-Za-z_.+/$-])(?<!\d )\([1-9]\d{0,2}\)[ .-]?\d{3,5}[ .-]?\d{3,5}(?:[ .-]\d{2,4})?"
     r"(?![\d-]|[.:/]\d|[A-Za-z])"
+)
+_PLUSLESS = re.compile(  # 852 9123 4424, 86 21 6248 3395
+    r"(?<![0-9A-Za-z_.+/$-])(?<!\d )(?:85[23]|886|86|65|91|61|64|27|44|353|971|234|254)[ -]\d{2,5}"
+    r"(?:[ -]\d{3,5}){1,2}(?![\d-]|[ .:/,]\d|[A-Za-z])"
 )
 _COUNTRY_BEFORE = re.compile(r"(?<![0-9A-Za-z.+/-])(?<!\d )[1-9]\d{0,2}[ -]$")
 _FREE = re.compile(r"(?<![0-9A-Za-z.+-])1[38]00[ -]?\d{3}[ -]?\d{3}(?![0-9A-Za-z-])")
@@ -55,6 +59,11 @@ def national(reading: Reading) -> Iterator[Span]:
             text, *found.span()
         ):
             yield Span(*found.span(), "phone", 0.8 if said else 0.66)
+    for found in _PLUSLESS.finditer(text):
+        other = reading.cue_before(found.start(), reach=20)
+        fits = (other is None or other.theme == "phone") and len(re.sub(r"\D", "", found[0])) >= 10
+        if fits and not is_quantity(text, *found.span()) and is_valid_abroad(re.sub(r"\D", "", found[0])):
+            yield Span(*found.span(), "phone", 0.66)
     for found in (*_TRUNK.finditer(text), *_FREE.finditer(text)):
         start, end = found.span()
         if text[max(0, start - 2) : start - 1].isdigit() and not _AFTER_CODE.search(
@@ -72,7 +81,8 @@ def national(reading: Reading) -> Iterator[Span]:
                 and (sizes[0] < 4 or sizes == [4, 4])
                 and all(size % 2 == 0 for size in sizes)
             )
-            if is_draw(digits, sizes) or (not said and len(digits) < 11 and _ODD.search(found[0])):
+            odd = _ODD.search(found[0]) or 1 in sizes
+            if is_draw(digits, sizes) or (not said and len(digits) != 11 and odd):
                 continue
             if (said and not (pairs and len(digits) != 10)) or (
                 (other is None or other.theme == "card") and not pairs and is_valid_anywhere(digits)

@@ -46,6 +46,7 @@ def find_over_turns(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
         yield from _mail(texts)
     if pieces.count(None) < len(pieces) - 1:
         yield from _numbers(texts, pieces)
+        yield from _read_back(texts, pieces)
     for turn, look in enumerate(looks[:-1], start=1):
         if look.asks:
             yield from _answer(turn, texts[turn])
@@ -78,6 +79,23 @@ def _numbers(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[
                 for place, (begin, end, _) in parts:
                     plus = kind == "phone" and texts[place][begin - 1 : begin] in ("+", "＋")
                     yield place, Span(begin - plus, end, kind, 0.9)
+
+
+def _read_back(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[tuple[int, Span]]:
+    """Numbers of which each piece is said once more by the other one, who takes them down."""
+    echoes = {
+        turn: piece
+        for turn, (before, piece) in enumerate(pairwise(pieces), start=1)
+        if piece and before and piece[2] == before[2]
+    }
+    if not echoes:
+        return
+    for turn, span in _numbers(
+        texts, [None if turn in echoes else piece for turn, piece in enumerate(pieces)]
+    ):
+        yield turn, span
+        if echo := echoes.get(turn + 1):
+            yield turn + 1, Span(echo[0], echo[1], span.kind, span.confidence)
 
 
 class _Look(NamedTuple):

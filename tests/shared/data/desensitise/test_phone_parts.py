@@ -31,6 +31,9 @@ def split(turns: list[str]) -> list[list[str]]:
         ("mobile 07733*418*220", ["07733*418*220"]),
         ("phone (206)-(555)-(0143)", ["(206)-(555)-(0143)"]),
         ("just try 555-0143, same code", ["555-0143"]),
+        ("555-0143, ask for the manager", ["555-0143"]),
+        ("cell 206☎️555☎️0143", ["206☎️555☎️0143"]),
+        ("call +44 7733\n418220", ["+44 7733\n418220"]),
     ],
 )
 def test_a_number_in_parts_is_found(text: str, numbers: list[str]) -> None:
@@ -54,6 +57,9 @@ def test_a_number_in_parts_is_found(text: str, numbers: list[str]) -> None:
         "Call of Duty 4 2007 1080",
         "p/n 07733-418220 gasket",
         "meter reading 0416 2286 99",
+        "zips 94107 94110",
+        "call 415 about the 286 boxes of 9931",
+        "twenty twenty, twenty twenty one, twenty twenty two",
     ],
 )
 def test_other_numbers_near_words_of_telephones_are_left(text: str) -> None:
@@ -69,6 +75,10 @@ def test_other_numbers_near_words_of_telephones_are_left(text: str) -> None:
         "206-555-0143 (ext 9)",
         "020 7946 0387/8",
         "0161-496-0219 or 0220",
+        "206-555-0147/0148/0149",
+        "(206) 555-0150, -0151 and -0152",
+        "206-555-0182, press 2",
+        "+1 206 555 0156,,84412345#",
         "13755501426/27",
     ],
 )
@@ -97,6 +107,9 @@ def test_what_is_said_in_addition_belongs_to_the_number(number: str) -> None:
         "077334 18220",
         "07 73 34 18 22 0",
         "07700 900418",
+        "00447733418220",
+        "852 9123 4424",
+        "0 7733 418 220",
     ],
 )
 def test_a_number_is_found_as_dialled_at_home_or_from_afar(number: str) -> None:
@@ -127,6 +140,19 @@ def test_a_number_is_found_as_dialled_at_home_or_from_afar(number: str) -> None:
         ("cell six17 555 0143", "six17 555 0143"),
         ("0 7 7 3 3 4 1 8 2 2 0 it is", "0 7 7 3 3 4 1 8 2 2 0"),
         ("his card says 07733.418.220", "07733.418.220"),
+        ("GPay 98457 22325 please", "98457 22325"),
+        ("it's 12065550143", "12065550143"),
+        (
+            "my number: six one four... five five five... oh one four three",
+            "six one four... five five five... oh one four three",
+        ),
+        (
+            "oh seven seven hundred, nine hundred, one two three is best",
+            "oh seven seven hundred, nine hundred, one two three",
+        ),
+        ("cell 206&ndash;555&ndash;0143", "206&ndash;555&ndash;0143"),
+        ("cell 206\\u2013555\\u20130143", "206\\u2013555\\u20130143"),
+        ("ring me 07733 418220x", "07733 418220"),
     ],
 )
 def test_cues_and_signs_of_a_number(text: str, number: str) -> None:
@@ -148,3 +174,27 @@ def test_cues_and_signs_of_a_number(text: str, number: str) -> None:
 def test_a_number_over_turns_is_found_in_each(turns: list[str], parts: list[list[str]]) -> None:
     """With its +, also in one or two words to a turn."""
     assert split(turns) == parts
+
+
+def test_a_number_that_is_read_back_piece_by_piece_is_found_each_time() -> None:
+    """What the one who takes it down repeats is the number as well."""
+    turns = ["contact number?", "07733", "07733, ok", "418", "418", "220"]
+    assert split(turns) == [[], ["07733"], ["07733"], ["418"], ["418"], ["220"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "address"),
+    [
+        ("12 High Street, Leeds 0161 496 0441", "0161 496 0441", "12 High Street, Leeds"),
+        ("14 Mill Lane, Bristol, 07733 418222, Jo", "07733 418222", "14 Mill Lane, Bristol"),
+        ("17 MG Road, Bengaluru 98457 22342", "98457 22342", "17 MG Road, Bengaluru"),
+        ("418 Elm St, Columbus, OH 43215 614-555-0144", "614-555-0144", "418 Elm St, Columbus, OH 43215"),
+        ("5 Main St, Dublin 4 01 677 4414", "01 677 4414", "5 Main St, Dublin 4"),
+        ("07733 418270 14 Mill Lane Bristol", "07733 418270", "14 Mill Lane"),
+    ],
+)
+def test_a_number_behind_an_address_is_no_postal_code(text: str, number: str, address: str) -> None:
+    """Nor is one before it a house."""
+    found = {span.kind: text[span.start : span.end] for span in FINDER.find(text)}
+    assert found["phone"] == number
+    assert found["address"].startswith(address)
