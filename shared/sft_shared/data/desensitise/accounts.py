@@ -98,6 +98,7 @@ def _after(reading: Reading, cue: Cue, kind: Kind) -> Iterator[Span]:
         found, confidence = _far(reading, cue, kind), 0.6
     while found:
         yield Span(found.start(), found.end(), kind, confidence)
+        confidence = min(confidence, 0.7)  # less than that of a telephone number
         pair = _PAIRED.match(text, found.end())
         found = _TOKEN.match(text, pair.end()) if pair else None
         if found and not (_is_value(text, cue, found, kind) and sum(map(str.isdigit, found[0])) >= 6):

@@ -21,6 +21,7 @@ from sft_shared.data.desensitise.disguises import escapes, lookalikes, may_be_di
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff\u20e3]+"
 )
+_OF_EMOJI = re.compile("[\ufe0e\ufe0f\u20e3]+")  # they belong to the character before
 _ODD_WIDTH = re.compile(
     "[\u3000\u00a0\u2002-\u200a\u202f\u205f\uff02-\uff0b\uff0d-\uff19\uff1c-\uff1e\uff20-\uff5e\uffe5"
     "\u2010-\u2015\u2212\u2460-\u2468\u24ea\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2776-\u277e"
@@ -82,6 +83,7 @@ def fold(text: str) -> Canonical:
         if wide in text:
             text = text.replace(wide, narrow)
     starts: Sequence[int] | None = None
+    ends: dict[int, int] = {}
     if not text.isascii():
         if _INVISIBLE.search(text):
             starts = [
@@ -89,10 +91,11 @@ def fold(text: str) -> Canonical:
                 for visible in _stretches(text, _INVISIBLE)
                 for offset in range(visible.start, visible.stop)
             ]
+            ends = {found.start(): found.end() for found in _OF_EMOJI.finditer(text)}
             text = _INVISIBLE.sub("", text)
         if _ODD_WIDTH.search(text):
             text = text.translate(_TABLE)
-    return Canonical(text, starts, None if starts is None else [start + 1 for start in starts])
+    return Canonical(text, starts, starts and [ends.get(start + 1, start + 1) for start in starts])
 
 
 def _stretches(text: str, gone: re.Pattern[str]) -> Iterator[range]:
@@ -137,6 +140,7 @@ _UNIT_VALUES = {
     "four": 4,
 }
 _UNIT_VALUES |= {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+_ZEROS = tuple(word for word, value in _UNIT_VALUES.items() if value == 0)
 _TEEN_VALUES = {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15}
 _TEEN_VALUES |= {"sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19}
 _TEN_VALUES = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70}
@@ -148,12 +152,16 @@ _COUNTED = "|".join(word for word, value in _UNIT_VALUES.items() if value)
 _TEEN, _TEN, _MANY = "|".join(_TEEN_VALUES), "|".join(_TEN_VALUES), "|".join(_REPEATS)
 _WORD = (
     rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|"
-    rf"(?:{_COUNTED}) hundred|{_UNIT})(?![a-z])"
+    rf"(?:{_COUNTED})[ -](?:hundred|thousand)|{_UNIT})(?![a-z])"
 )
-_BETWEEN = r"[\s,.;-]{1,3}(?:(?:dash|hyphen|then|uh|um|er|\[pause\])[\s,.]+)?"
-_LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+)(?:{_BETWEEN}(?:{_WORD}|[0-9]+))+", re.I)
+_BETWEEN = r"[\s,.;…/~*|()-]{1,5}(?:(?:dash|hyphen|then|and|uh|um|er|erm|hmm|yeah|\[pause\])[\s,.…]+)?"
+_GLUED = r"(?<=[0-9])(?=[a-z])|(?<=[a-z])(?=[0-9])"  # six17
+_NEXT = rf"(?:(?:{_BETWEEN}|{_GLUED})(?:{_WORD}|[0-9]+))"
+_LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+){_NEXT}+", re.I)
+_FEW_DIGITS = re.compile(rf"\s*(?:(?:and|then|ok|yes|um|uh|er)[ ,]+)*(?P<few>{_WORD}{_NEXT}*)[ .,]*\s*", re.I)
 _LATIN_PART = re.compile(
-    rf"(?P<hundreds>{_COUNTED}) hundred(?=,? (?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z]))|"
+    rf"(?P<hundreds>{_COUNTED})[ -](?P<power>hundred|thousand)"
+    rf"(?=\Z|,?[ -](?:[0-9]{{3}}|(?:{_COUNTED}) hundred|(?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z])))|"
     rf"(?P<many>{_MANY})[ -]+(?P<of>{_UNIT}|[0-9])|(?P<tens>{_TEN})(?:[ -]*(?P<ones>{_COUNTED})(?![a-z]))?"
     rf"|(?P<teen>{_TEEN})|(?P<unit>{_UNIT})|(?P<digits>[0-9]+)|dash|hyphen|then",
     re.I,
@@ -259,8 +267,9 @@ def _dictated(text: str) -> bool:
             continue
         if (
             start - before <= _HINT_REACH
+            or text[end + 1 : end + 2].isdigit()
             or text[end + 2 : end + 4].isdigit()
-            or text[start - 2 : start].strip().isdigit()
+            or text[max(0, start - 2) : start].strip().isdigit()
         ):
             return True
         before = end
@@ -311,13 +320,22 @@ def _apart(text: str, pieces: list[_Piece]) -> list[list[_Piece]]:
     return [pieces]
 
 
-def _latin_pieces(text: str, start: int, end: int) -> list[_Piece]:
+def read_few(canonical: Canonical) -> Canonical:
+    """As `read_digits`, of a turn that says a digit or two and nothing else: "and double eight."."""
+    found = _FEW_DIGITS.fullmatch(canonical.text) if len(canonical.text) < 40 else None
+    pieces = _latin_pieces(canonical.text, *found.span("few"), fewest=1) if found else []
+    return _rewritten(canonical, pieces) if pieces else canonical
+
+
+def _latin_pieces(text: str, start: int, end: int, *, fewest: int = 3) -> list[_Piece]:
     parts = list(_LATIN_PART.finditer(text, start, end))
     words = sum(1 for part in parts if _is_word(part))
-    if words < 3:  # "the old one 07801 318345": the word before the number is no part of it
-        while parts and not parts[0]["digits"]:
+    if words < fewest:  # "the old one 07801 318345": the word before the number is no part of it
+        while parts and not (parts[0]["digits"] or parts[0]["hundreds"] or parts[0][0].lower() in _ZEROS):
+            if text[parts[0].end() : end][:1].isdigit():
+                break  # glued to it, as in six17
             parts.pop(0)
-        while parts and not parts[-1]["digits"]:
+        while parts and not (parts[-1]["digits"] or text[: parts[-1].start()][-1:].isdigit()):
             parts.pop()
         words = sum(1 for part in parts if _is_word(part))
     pieces: list[_Piece] = []
@@ -325,7 +343,7 @@ def _latin_pieces(text: str, start: int, end: int) -> list[_Piece]:
         if part["many"]:
             said = _VALUES.get(part["of"].lower(), part["of"]) * _REPEATS[part["many"].lower()]
         elif part["hundreds"]:
-            said = _VALUES[part["hundreds"].lower()] + "00"
+            said = _VALUES[part["hundreds"].lower()] + ("00" if part["power"].lower() == "hundred" else "000")
         elif part["tens"]:
             tens = _VALUES[part["tens"].lower()]
             said = tens[0] + _VALUES[part["ones"].lower()] if part["ones"] else tens
@@ -335,7 +353,7 @@ def _latin_pieces(text: str, start: int, end: int) -> list[_Piece]:
             said = _VALUES.get(part[0].lower(), "")
         pieces.append((part.start(), part.end(), said))
     digits = sum(len(said) for _, _, said in pieces)
-    if not (words >= 3 or (words and digits >= 7 and len(pieces) > 2)):
+    if not (words >= fewest or (words and digits >= 7 and len(pieces) > 2)):
         return []
     plus = _PLUS.search(text, max(0, start - 6), start)
     return ([(plus.start(), start, "+")] if plus and digits >= _FEWEST_DIGITS else []) + _joined(text, pieces)

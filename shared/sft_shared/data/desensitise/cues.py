@@ -90,6 +90,8 @@ def _cues(lower: str) -> list[Cue]:
     """All cues of a text in lower case, the longest where several begin."""
     cues: list[Cue] = []
     for last, (size, theme) in _AUTOMATON.iter_long(lower):
+        if theme == "nothing":
+            continue
         start, end = last + 1 - size, last + 1
         if not ("a" <= lower[start] <= "z" and _is_inside_word(lower, start, end)):
             if cues and cues[-1].end == start and lower[start:end] in _BARE:

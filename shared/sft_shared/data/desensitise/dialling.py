@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import phonenumbers
 
 _REGIONS = (
     "US",
+    "CN",
     "GB",
     "AU",
     "IN",
@@ -26,6 +28,8 @@ _REGIONS = (
     "KR",
     "NL",
     "ZA",
+    "KE",
+    "NG",
     "AE",
 )
 
@@ -45,7 +49,13 @@ def is_valid_in(region: str, digits: str) -> bool:
     return _is_valid(digits, (region,))
 
 
+_FOR_FICTION = re.compile(r"\+?(?:(?:44|0)(?:7700900|1632960)\d{3}|(?:353|0)2091\d{5}|(?:33|0)63998\d{4})")
+"""Kept free for books and films in Britain, Ireland and France: people write them in examples."""
+
+
 def _is_valid(digits: str, regions: Iterable[str | None]) -> bool:
+    if _FOR_FICTION.fullmatch(digits):
+        return True
     for region in regions:
         try:
             if phonenumbers.is_valid_number(phonenumbers.parse(digits, region)):

@@ -6,10 +6,13 @@ import html
 import re
 from collections.abc import Iterator
 
+from sft_shared.data.desensitise.numerals import plain
+
 _ENTITY = re.compile(
-    r"&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|nbsp|amp|commat|period|lowbar|ensp|emsp|thinsp);"
+    r"&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|nbsp|ndash|mdash|minus|middot|shy|plus|lpar|rpar|amp|commat|period|lowbar|ensp|emsp|thinsp);"
 )
-_PERCENT = re.compile(r"%(40|2[eEdDbB]|5[fF]|3[0-9]|20|0[aAdD])(?=[0-9A-Za-z%@.-])")
+_PERCENT = re.compile(r"%(40|2[89eEdDbB]|5[fF]|3[0-9]|20|0[aAdD])(?=[0-9A-Za-z%@.+-])")
+_UNICODE = re.compile(r"\\u(00(?:2[0-9bdBD]|3[0-9]|[aA]0)|20[01][0-9a-fA-F])")  # in JSON inside JSON
 _EMPHASIS = re.compile(r"(?<=[0-9])([*_`~ ]*(?:\*\*|__|`|~~)[*_`~ ]*)(?=[0-9])")
 JOINERS = "然后是|然后|接着是|接着|接下来是?|再|后面是|后面|最后是|最后|和|杠|then|and|dash|hyphen|x|X"
 _sign = r"(?:<[^<>]{1,20}>|\\[rnt]|[^0-9A-Za-z\u3400-\u9fff\ufffc])"
@@ -36,8 +39,19 @@ Piece = tuple[int, int, str]
 def escapes(text: str) -> Iterator[Piece]:
     """(start, end, what it stands for) of HTML entities, percent codes and emphasis within a number."""
     if "&" in text:
-        for found in _ENTITY.finditer(text):
-            yield found.start(), found.end(), html.unescape(found[0]).replace("\u00a0", " ")
+        entities = list(_ENTITY.finditer(text))
+        for found in entities:
+            yield found.start(), found.end(), plain(html.unescape(found[0]))
+        if entities:
+            return
+    if "\\u" in text:
+        for found in _UNICODE.finditer(text):
+            code = int(found[1], 16)
+            yield (
+                found.start(),
+                found.end(),
+                chr(code) if code < 0x80 else "-" if 0x2010 <= code < 0x2016 else " ",
+            )
         return
     if "%" in text:
         for found in _PERCENT.finditer(text):
@@ -51,14 +65,14 @@ def escapes(text: str) -> Iterator[Piece]:
 def may_be_disguised(text: str) -> bool:
     """May `escapes` or `separators` find anything in a text that differs from this in its digits at most?"""
     disguises = (_EMPHASIS, _APART, _LOOKALIKE)
-    return "&" in text or "%" in text or any(each.search(text) for each in disguises)
+    return "&" in text or "%" in text or "\\u" in text or any(each.search(text) for each in disguises)
 
 
 def lookalikes(text: str) -> Iterator[Piece]:
     """(start, end, digit) of one or two letters that a scan took for digits of a number: 3O5-555-0157."""
     for found in _LOOKALIKE.finditer(text):
         letters = list(_LETTER.finditer(text, *found.span()))
-        if len(letters) < 3:
+        if len(letters) < 5:
             for letter in letters:
                 yield letter.start(), letter.end(), "0" if letter[0] in "Oo" else "1"
 

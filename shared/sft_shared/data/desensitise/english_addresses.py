@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sft_shared.data.desensitise.postal_addresses import find_postal_addresses
+from sft_shared.data.desensitise.postal_addresses import NO_PHONE, find_postal_addresses
 from sft_shared.data.desensitise.spans import Span
 
 _SUFFIX = (
@@ -39,7 +39,7 @@ _UNIT_WORD = (
     r"Lot|Studio|House|Bay)"
 )
 _UNIT = rf"(?:{_UNIT_WORD}\.?\s*#?\s?[A-Z0-9][\w-]{{0,6}}|#\s?[\w-]{{1,7}}|\d{{1,3}}(?:st|nd|rd|th)\s+Floor)"
-_CODE = (
+_CODE = NO_PHONE + (
     r"(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4}(?!\d)|\d{6}(?!\d))"
 )
 _STATE = (
@@ -72,7 +72,8 @@ _PLACE_TAIL = (
 )
 _SHORT_TAIL = (
     rf"(?:{_COMMA}{_UNIT}|\s{_UNIT}){{0,3}}(?:,\s*(?!Thanks|Thank|Please|Attn|Attention|Hi|"
-    rf"Hello|But|And|So|The|It|I\b){_CITY}(?=\s*(?:[,.;\"'\n)?!]|$)|\s[a-z])){{0,2}}"
+    rf"Hello|But|And|So|The|It|I\b){_CITY}"
+    r"(?=\s*(?:[,.;\"'\n)?!]|$)|\s[a-z]|\s[(+]?\d{2,5}\)?[ -]\d{3})){0,2}"
 )
 _HEAD = re.compile(rf"(?:{_UNIT}{_COMMA}?\s?){{1,4}}$")
 
@@ -118,6 +119,9 @@ _NUMBER_STARTS = re.compile(
 )
 _NUMBER_HINT = re.compile(r"[0-9][A-Za-z]?(?:[-/ ][0-9A-Za-z/]{1,5})?,?\s")
 _ENDS_PHONE = re.compile(r"(?:\d|\))[ .-]?$|(?:x|ext\.?|extension) ?$")  # "(303) 649-6872, 5 Main St"
+_PHONE_FIRST = re.compile(  # "01632 960143 5 Main St"
+    r"(?P<phone>\d{3,5}[ -](?:\d{3}[ -])?\d{3,6}),? \d{1,5} [A-Z]"
+)
 _NEXT_NUMBER = re.compile(r"(?:-\d{2,5})?,\s+\d")
 _NO_BEFORE = re.compile(r"(?<!\w)No\.? ?$")
 _UNIT_BEFORE = re.compile(rf"{_UNIT_WORD}\.?\s*#?\s?$")
@@ -148,6 +152,9 @@ def find_english_addresses(text: str) -> Iterator[Span]:
     done = 0
     for number in _NUMBER_STARTS.finditer(text) if _NUMBER_HINT.search(text) else ():
         if number.start() < done or _UNIT_BEFORE.search(text, max(0, number.start() - 12), number.start()):
+            continue
+        if phone := _PHONE_FIRST.match(text, number.start()):
+            done = phone.end("phone")
             continue
         if _ENDS_PHONE.search(text, max(0, number.start() - 6), number.start()) and _NEXT_NUMBER.match(
             text, number.end()

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import phonenumbers
-
 from sft_shared.data.desensitise.announced import announced_as_other
 from sft_shared.data.desensitise.cues import Reading
-from sft_shared.data.desensitise.dialling import is_valid_anywhere, is_valid_in
+from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
 from sft_shared.data.desensitise.digits import Number, belongs_to_label, is_draw, is_quantity, stands_alone
+from sft_shared.data.desensitise.phone_context import ASKS_TO_CALL, is_dialled, is_harmless, is_said
+from sft_shared.data.desensitise.phone_parts import (
+    in_parts,
+    local_ones,
+    may_be_in_parts,
+    may_hold_vanity,
+    second,
+    stated_local_ones,
+    vanity,
+    with_addition,
+)
+from sft_shared.data.desensitise.phones_abroad import international, national, with_country
 from sft_shared.data.desensitise.spans import Span
 
 _MOBILE = re.compile(r"1[3-9]\d{9}")
@@ -18,7 +28,7 @@ _MOBILE_GROUPS = re.compile(
     r"11|3,4,4|3,8|4,7|7,4|4,4,3|3,3,5|5,6|5,3,3|3,5,3|2,3,3,3|3,2,3,3|1(,1)+|2(,2)+,1|1(,2)+|"
     r"3,3,3,2|3,2,2,2,2"
 )
-_ABROAD = re.compile(r"(?:\+|\b00)(?!86)\d{1,3}[ -]?$")
+_ABROAD = re.compile(r"(?:\+|\b(?:0011|011|00) ?)(?!86)\d{1,3}[ -]?$")
 _PREFIX = re.compile(r"(?:\(?(?:\+|00)\s?86\s?\)?|\(86\)|(?<!\d)86)[\s·.-]{0,2}(?:\(0\)\s?)?$")
 _AREA = r"(?:10|2[0-57-9]|[3-9]\d{2})"
 _LANDLINE = re.compile(
@@ -34,30 +44,27 @@ _SERVICE = re.compile(
 )
 _EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
 _AMERICAN = re.compile(
-    rf"(?<![0-9A-Za-z.+$-])(?P<country>(?:\+|00)?1[ .-]{{1,2}})?"
+    rf"(?:(?<![0-9A-Za-z.+$-])|(?<=[a-z])(?=\())(?P<country>\(?(?:\+|00)?1\)?(?:[ .-]{{1,2}}|(?=\()))?"
     rf"(?:(?P<round>(?:[({{\[] ?)?[2-9]\d\d ?[)}}\]])[ .\n-]{{0,2}}|"
     rf"[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
-    rf"(?:(?(round)\d|[2-9]))\d\d(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?: ?[.-] ?| )))\d{{4}}"
+    rf"(?:(?(round)\d|[2-9]))\d\d"
+    rf"(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?(round)(?: ?[.-] ?| )?|(?: ?[.-] ?| ))))\d{{4}}"
     rf"(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
     re.I,
 )
 _BRITISH = re.compile(
-    r"(?<![0-9A-Za-z.+-])(?:07\d{3}[ -]?\d{3}[ -]?\d{3}|07\d{3}[ -]?\d{6}|"
+    r"(?<![0-9A-Za-z.+-])(?:(?:0|44[ -]?)7\d{3}[ -]?\d{3}[ -]?\d{3}|"
     r"020[ -]\d{4}[ -]\d{4}|\(020\)[ -]?\d{4}[ -]?\d{4}|01\d{2}1?[ -]\d{3}[ -]\d{4}|"
     r"\(?01\d{3}\)?[ -]\d{5,6}|01\d{3}[ -]\d{3}[ -]\d{3}|03\d{2}[ -]\d{3}[ -]\d{4}|"
-    r"0800[ -]\d{3}[ -]\d{3,4}|447[4-9]\d{8})(?![0-9A-Za-z])"
-)
-_INTERNATIONAL = re.compile(
-    rf"(?<![0-9A-Za-z])\(?(?:\+|"
-    rf"00(?=\s?[1-9]\d{{0,2}}[ -]))\s?\(?[1-9](?:[ ./()-]{{0,3}}\d){{6,14}}(?![0-9]){_EXTENSION}",
-    re.I,
+    r"0800[ -]\d{3}[ -]\d{3,4})(?!(?!x{1,3}(?!\w))[0-9A-Za-z])"
 )
 _MAY_HOLD = re.compile(r"[\d(+][\d()}\] ./·_-]{5}[\d() ./·_-]*\d")
 _HOURS = re.compile(r"(?:[01]\d|2[0-4])[0-5]\d ?- ?(?:[01]\d|2[0-4])[0-5]\d")
-_STARTS = re.compile(  # of each of the patterns above
-    r"(?<![0-9A-Za-z])(?:[+(0]|[48]00|447|1[ .-]|[({\[]?[2-9]\d\d[ ./·)}\]-])"
+_STARTS = re.compile(  # of each of the patterns above and of those of `phones_abroad`
+    r"(?<![0-9A-Za-z])(?:[+(0]|[Pp]lus |[48]00|44[ -]?7|[1-9]\d{1,2}[ -]\d|[1-9]\d{0,2} ?\(0|1(?:\(|[ .-])|"
+    r"[({\[]?[2-9]\d\d[ ./·)}\]-])|[a-z]\([2-9]"
 )
-_DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d{2}")
+_DAY = re.compile(r"(?:19|20)\d{2}[-/. ]?\d{1,2}[-/. ]?\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d{2}")
 
 
 _MOMENT = re.compile(  # Unix time from 2001 to 2033, in seconds or milliseconds; a date with what follows it
@@ -70,41 +77,34 @@ _CODE_BEFORE = re.compile(
 )  # HT-0755-20261103
 _ROUND = re.compile(r"\d+[ -]\d*00[ -]\d*00")
 _MOST_DIGITS = 13
-_TRUNK = re.compile(
-    r"(?<![0-9A-Za-z_.+/$-])(?<!\d[ .:])(?:\(0\d{1,4}\)[ ./-]?|0\d{1,4}(?:[ ./-]| / ))\d{2,8}(?:[ "
-    r"./-]\d{2,5}){0,4}(?![\d-]|[.:/]\d|[A-Za-z])"
-)
 _AMERICAN_DIGITS = re.compile(r"[2-9]\d\d[2-9]\d{6}")
-_ASKS_TO_CALL = re.compile(
-    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|(?:is |still )+(?:my|your|his|her|the) "
-    r"(?:[A-Za-z]+ )?(?:cell|whatsapp|mobile|phone|number|landline))",
-    re.I,
-)
 _NUMBER = re.compile(r"\bnumber(?:'s| is)?\s$", re.I)
-_FREE = re.compile(r"(?<![0-9A-Za-z.+-])1[38]00[ -]?\d{3}[ -]?\d{3}(?![0-9A-Za-z-])")
 _BARE_CUES = ("号码", "号码是")
 _SHORT_CODE = re.compile(
     r"(?:9(?<![0-9A-Za-z.-]9)(?:[56]\d{3}|6\d{4})|1(?<![0-9A-Za-z.-]1)[02]\d{3})(?![0-9A-Za-z]|[.-]\d)"
 )
 _ANY_SHORT_CODE = re.compile(r"(?<![0-9A-Za-z.-])\d{5,6}(?![0-9A-Za-z]|[.-]\d)")
-_SECOND = re.compile(  # 0571-87028078/87023752: a number that shares its area code
-    r"\s?(?:[/、,]|或者?|和|or|and|&)\s?(?P<local>[2-9]\d{2,3}[ -]?\d{4})(?![0-9A-Za-z.-])"
-)
-_LOCAL = re.compile(r"(?<= )(?<!\d )[2-9]\d\d-\d{4}(?![0-9A-Za-z-]|\.\d)")
-_SAME_BREATH = 60  # characters behind a number in which another one may do without the area code
-_VANITY = re.compile(  # 1-800-FLOWERS
-    r"(?<![0-9A-Za-z-])1-8(?:00|33|44|55|66|77|88)-(?:\d{3}-[A-Z]{4}|[A-Z]{3,4}-?[A-Z]{3,4})(?![0-9A-Za-z])"
-)
-_DIALLED = re.compile(r"(?:(?<!折)[打拨](?:了|过|通)?|[工农建交招]行|客服)(?:的是)?\s?$")
 _STATED = re.compile(
     r"\b(?:(?:it'?s|it is|number(?: is|'s)?|on|at|me|try|dial|ring|contact)\s|"
     r"(?:calls?|code|texts?|sms|otp|messages?|voicemail|sent|goes|went|texted|"
     r"called|rang|forwarded|ported)(?: is| was| it)? (?:to|from|at) |"
-    r"(?:change[sd]?|switch(?:ed)?|moved?)(?: it)? (?:to|from) |hit me up |\bnumber [a-z ]{1,12}: ?|"
-    r"(?:home|work|office|day|evening|daytime|primary|secondary|alternate|backup|emergency|[hcwmtp]): ?)$",
+    r"(?:change[sd]?|switch(?:ed)?|moved?|came?|comes|arrived?)(?: it)? (?:to|from|on) |hit me up |hmu |"
+    r"(?:call|text|contact|ping|msg|message|whatsapp) [A-Z][a-z]+(?: [A-Z][a-z]+)? ?[-:@] ?|"
+    r"\bnumber [a-z ]{1,12}: ?|"
+    r"(?:uk|us|usa|india|indian|british|american)(?: number| no\.?| mobile| cell)?:? |"
+    r"(?:phone|tel|telephone|mobile|cell|fax)[:.]?\s{2,4}|me: |caller:? |(?:a|his|her|their|this) number: |"
+    r"(?:recharge|top ?up|register)(?: [a-z0-9 ]{1,12})? |"
+    r"(?:mum|mom|dad|wife|husband|son|daughter|sister|brother|gran|boss|shop|landlord|doctor|vet|driver|courier|"
+    r"plumber|nurse|neighbou?r|school|reception|manager|agent|(?-i:[A-Z][a-z]+)'s):? |"
+    r"(?:home|work|office|day|evening|daytime|primary|secondary|alternate|backup|emergency|recipient|contact|caller_?id|ani|"
+    r"[hcwmtp])[\"']?[:=] ?[\"']?|(?:^|\n)(?:sure|yes|yeah|yep|ok|okay|hi|hello|thanks)[,:;.!]? )$",
     re.I,
 )
-_WORDS_BEFORE = re.compile(r"(?:\b[A-Za-z][a-z']+[,.;]? ){2}\(?$|(?:^|[.!?] )$")
+_BEGINS = re.compile(r"(?:^|[A-Za-z:,(-] ?)$")
+_PLUS_BEFORE = re.compile(r"(?:\+ ?|(?<![A-Za-z])plus )$", re.I)
+_SENT_TO = re.compile(r"(?:sent|came?|comes|goes|went|delivered|arrived?)(?: it)? (?:to|on|at) $", re.I)
+_LABELLED = re.compile(r"[\"'](?:number|no|num|nr|who|to|n)[\"']: ?[\"']?$", re.I)
+_WORDS_BEFORE = re.compile(r"(?:\b[A-Za-z][a-z']*[,.;]? ){2}(?:- )?\(?$|(?:^|[.!?] )$")
 _SENTENCE_BEHIND = re.compile(r"\)?(?:[,.;!?](?:\s|$)|\s*$| [A-Za-z][a-z']*\b)")
 _ALSO = re.compile(  # one more number, behind another: "at 713-256-3124 or 7026188392"
     r"(?:at|on|me|try|is|from|call|phone|cell|mobile|tel):?\s\(?[2-9]\d\d\)?[ .-]?[2-9]\d\d[ .-]?\d{4}"
@@ -132,6 +132,11 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
 
     Of a number that `may_be_mobile`.
     """
+    for span in _judged(reading, number):
+        yield with_addition(reading.text, span)
+
+
+def _judged(reading: Reading, number: Number) -> Iterator[Span]:
     text, start, end, digits = reading.text, number.start, number.end, number.digits
     if len(digits) == 13 and digits.startswith("86") and number.sizes[0] in (2, 13) and number.plain:
         digits, sizes = digits[2:], (number.sizes[1:] if number.sizes[0] == 2 else (11,))
@@ -149,12 +154,12 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
     beside = cue is not None and cue.end >= start - 2
     if len(sizes) == 1 and not beside and (_MOMENT.fullmatch(digits) or digits in _LARGEST):
         return
-    if mobile and not _ABROAD.search(text, max(0, start - 6), start):
+    if mobile and not _ABROAD.search(text, max(0, start - 10), start):
         usual = _MOBILE_GROUPS.fullmatch(",".join(map(str, sizes)))
         if not usual and not (number.whole and (number.plain or said)):
             return
         if not said and (
-            _is_harmless(reading, start)
+            is_harmless(reading, start)
             or is_quantity(text, start, end)
             or ("\n" in number.marks and not (sizes == (3, 4, 4) and number.whole))
             or _CENTS.match(text, end)
@@ -163,8 +168,8 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         ):
             return
         prefix = _PREFIX.search(text, max(0, start - 12), start)
-        plus = text[start - 1 : start] == "+"
-        begin = prefix.start() if prefix else start - 1 if plus else start
+        plus = _PLUS_BEFORE.search(text, max(0, start - 6), start)
+        begin = prefix.start() if prefix else plus.start() if plus else start
         if cue is not None and cue.theme == "order" and sizes not in ((11,), (3, 4, 4)):
             yield Span(begin, end, "phone", 0.55)
             return
@@ -187,32 +192,47 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
         yield Span(start, end, "phone", 0.6 if abs(start - cue.end) > 6 else 0.7)
     elif (
         (cue is None or cue.theme == "harmless")
-        and 10 <= len(digits) <= 11
+        and 10 <= len(digits) <= 13
         and reading.is_dictated(start, end)
-        and is_valid_anywhere(digits)
-    ) or (_is_spaced_out(number) and not _is_harmless(reading, start)):
+        and (is_valid_anywhere(digits) or (len(digits) > 10 and is_valid_abroad(digits)))
+    ) or (_is_spaced_out(number) and not is_harmless(reading, start)):
         yield Span(start, end, "phone", 0.6)
     elif (
-        (cue is None or said)
-        and (_AMERICAN_DIGITS.fullmatch(digits) or _NUMBER.search(text, max(0, start - 12), start))
+        (cue is None or said or _SENT_TO.search(text, max(0, start - 16), start))
+        and (
+            _AMERICAN_DIGITS.fullmatch(digits)
+            or sizes == (5, 5)
+            or (len(digits) == 11 and digits[0] == "1" and _AMERICAN_DIGITS.fullmatch(digits, 1))
+            or (sizes in ((4, 6), (4, 3, 3)) and digits[0] == "7")
+            or digits[0] == "0"
+            or _NUMBER.search(text, max(0, start - 12), start)
+        )
         and len(set(digits)) > 4
+        and not (digits[0] in "09" and set(sizes) == {1})
         and number.whole
-        and number.sizes in ((10,), (3, 3, 4), (3, 7), (6, 4), (1,) * 10)
+        and number.sizes in ((10,), (3, 3, 4), (3, 7), (5, 5), (4, 6), (4, 3, 3), (6, 4), (11,), (1,) * 10)
         and (
             _STATED.search(text, max(0, start - 24), start)
-            or _ASKS_TO_CALL.match(text, end)
+            or (said and _LABELLED.search(text, max(0, start - 14), start))
+            or ASKS_TO_CALL.match(text, end)
             or _ALSO.search(text, max(0, start - 40), start)
-            or (number.sizes == (3, 7) and number.marks == {"-"} and not _is_harmless(reading, start))
+            or (number.sizes == (3, 7) and number.marks == {"-"} and not is_harmless(reading, start))
             or (cue is None and _is_in_prose(text, start, end))
+            or (
+                cue is None
+                and sizes == (5, 5)
+                and digits[0] in "6789"
+                and _BEGINS.search(text, max(0, start - 2), start)
+            )
         )
         and not is_quantity(text, start, end)
         and is_valid_anywhere(digits)
     ):
-        yield Span(start, end, "phone", 0.55)
+        yield Span(start, end, "phone", 0.55 if len(sizes) == 1 else 0.7)
 
 
 def _is_spaced_out(number: Number) -> bool:
-    """Is it written digit by digit, and a number of China with its area code or of North America?
+    """Is it written digit by digit, and a number with its area code, or of North America?
 
     >>> _is_spaced_out(Number(0, 19, "5035550100", (1,) * 10, frozenset({" ", "-"}), whole=True))
     True
@@ -221,10 +241,13 @@ def _is_spaced_out(number: Number) -> bool:
     return (
         set(number.sizes) == {1}
         and number.whole
-        and number.plain
-        and len(set(digits)) > 3
-        and is_valid_in("CN" if digits[0] == "0" else "US", digits)
-        and (_AMERICAN_DIGITS.fullmatch(digits) is not None or (len(digits) == 11 and digits[0] == "0"))
+        and (number.plain or number.marks == {" ", ","})
+        and len(set(digits)) > (4 if digits[0] == "0" else 3)
+        and digits not in "01234567890"
+        and (
+            (_AMERICAN_DIGITS.fullmatch(digits) is not None and is_valid_in("US", digits))
+            or (len(digits) in (10, 11) and digits[0] == "0" and is_valid_anywhere(digits))
+        )
     )
 
 
@@ -251,48 +274,40 @@ def _is_called_otherwise(reading: Reading, start: int, end: int) -> bool:
     return noun < cue.start and reading.text[cue.start : cue.end] in _BARE_CUES  # 开奖号码
 
 
-def _is_harmless(reading: Reading, start: int) -> bool:
-    cue = reading.cue_before(start, reach=6)
-    return (
-        cue is not None
-        and cue.theme == "harmless"
-        and _DIALLED.search(reading.text, max(cue.end, start - 6), start) is None
-    )
-
-
 def may_hold_phones(shape: Reading) -> bool:
     """May `find_phones` find anything in a text with other digits than ``shape``, where all are 1?"""
-    if _MAY_HOLD.search(shape.text) or "1-111-" in shape.text:
+    if _MAY_HOLD.search(shape.text) or may_hold_vanity(shape.text) or may_be_in_parts(shape):
         return True
-    return any(_is_dialled(shape, found.start()) for found in _ANY_SHORT_CODE.finditer(shape.text))
+    return any(is_dialled(shape, found.start()) for found in _ANY_SHORT_CODE.finditer(shape.text))
 
 
 def find_phones(reading: Reading) -> Iterator[Span]:
     """Landlines, service numbers, and numbers of other countries."""
     for span in _shaped(reading):
         if not _is_called_otherwise(reading, span.start, span.end):
-            yield span
+            yield with_addition(reading.text, span)
 
 
 def _shaped(reading: Reading) -> Iterator[Span]:
     text = reading.text
     for found in _SHORT_CODE.finditer(text):
-        if _is_dialled(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
+        if is_dialled(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
             yield Span(found.start(), found.end(), "phone", 0.6)
-    for found in _VANITY.finditer(text) if "1-8" in text else ():
-        yield Span(found.start(), found.end(), "phone", 0.85)
+    yield from vanity(reading)
+    yield from in_parts(reading)
+    yield from stated_local_ones(reading)
     if not _MAY_HOLD.search(text) or not _STARTS.search(text):
         return
     for found in _LANDLINE.finditer(text):
         if _CODE_BEFORE.search(text, max(0, found.start() - 7), found.start()):
             continue
         yield Span(
-            found.start(), found.end(), "phone", 0.85 if not _is_harmless(reading, found.start()) else 0.3
+            found.start(), found.end(), "phone", 0.85 if not is_harmless(reading, found.start()) else 0.3
         )
-        yield from _second(text, found.end())
+        yield from second(text, found.end())
     for found in _SERVICE.finditer(text):
-        said = _is_said(reading, found.start(), found.end())
-        grouped = ("-" in found[0] or " " in found[0]) and not _is_harmless(reading, found.start())
+        said = is_said(reading, found.start(), found.end())
+        grouped = ("-" in found[0] or " " in found[0]) and not is_harmless(reading, found.start())
         other = _CODE_BEFORE.search(text, max(0, found.start() - 7), found.start())
         other = other or _ROUND.fullmatch(found[0])
         if not said and (other or is_quantity(text, found.start(), found.end())):
@@ -302,79 +317,14 @@ def _shaped(reading: Reading) -> Iterator[Span]:
     for found in _AMERICAN.finditer(text):
         if _ROUND.fullmatch(found[0]):
             continue
-        if not _is_harmless(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
-            yield Span(found.start(), found.end(), "phone", 0.9)
-            yield from _second(text, found.end())
-            for local in _LOCAL.finditer(text, found.end(), found.end() + _SAME_BREATH):
-                yield Span(*local.span(), "phone", 0.55)
+        if not is_harmless(reading, found.start()) and not is_quantity(text, found.start(), found.end()):
+            yield Span(with_country(reading, found), found.end(), "phone", 0.9)
+            yield from second(text, found.end())
+            yield from local_ones(text, found.end())
     for found in _BRITISH.finditer(text):
-        said = _is_said(reading, found.start(), found.end())
-        harmless = _is_harmless(reading, found.start()) or is_quantity(text, found.start(), found.end())
+        said = is_said(reading, found.start(), found.end())
+        harmless = is_harmless(reading, found.start()) or is_quantity(text, found.start(), found.end())
         if said or not harmless:
             yield Span(found.start(), found.end(), "phone", 0.9 if said else 0.75)
-    yield from _national(reading)
-    for found in _INTERNATIONAL.finditer(text):
-        yield from _international(reading, found)
-
-
-def _second(text: str, end: int) -> Iterator[Span]:
-    """The number behind the one that ends at ``end``, written without the area code that both have."""
-    found = _SECOND.match(text, end)
-    if found and not is_quantity(text, *found.span("local")):
-        yield Span(*found.span("local"), "phone", 0.7)
-
-
-def _national(reading: Reading) -> Iterator[Span]:
-    """Numbers in the form of their own country, and short ones of firms with a cue."""
-    text = reading.text
-    for found in (*_TRUNK.finditer(text), *_FREE.finditer(text)):
-        start, end = found.span()
-        digits = re.sub(r"\D", "", found[0])
-        if 8 <= len(digits) <= 12 and not _is_harmless(reading, start) and not is_quantity(text, start, end):
-            said = _is_said(reading, start, end)
-            said = said or _ASKS_TO_CALL.match(text, end) is not None
-            other = None if said else reading.cue_before(start, reach=20)
-            sizes = [len(group) for group in re.findall(r"\d+", found[0])]
-            pairs = (
-                found[0][0] != "("
-                and (sizes[0] < 4 or sizes == [4, 4])
-                and all(size % 2 == 0 for size in sizes)
-            )
-            if is_draw(digits, sizes):
-                continue
-            if (said and not (pairs and len(digits) != 10)) or (
-                other is None and not pairs and is_valid_anywhere(digits)
-            ):
-                yield Span(start, end, "phone", 0.8 if said else 0.66)
-
-
-def _is_dialled(reading: Reading, start: int) -> bool:
-    """Does a word of telephones, of dialling, or a bank's name stand right before a short code?"""
-    cue = reading.cue_before(start, reach=5)
-    said = cue is not None and cue.theme == "phone"
-    return said or _DIALLED.search(reading.text, max(0, start - 6), start) is not None
-
-
-def _is_said(reading: Reading, start: int, end: int) -> bool:
-    cue = reading.cue_before(start) or reading.cue_after(end)
-    return cue is not None and cue.theme == "phone"
-
-
-def _international(reading: Reading, found: re.Match[str]) -> Iterator[Span]:
-    """A number with + and a country: sure if its length is possible there, else only with a cue."""
-    written = found[0].lstrip("(")
-    digits = "+" + re.sub(r"\D", "", written.split("x")[0]).removeprefix("00")
-    start = (
-        found.end() - len(found[0].lstrip("("))
-        if found[0].startswith("(") and ")" not in found[0]
-        else found.start()
-    )
-    try:
-        parsed = phonenumbers.parse(digits, None)
-        possible, valid = phonenumbers.is_possible_number(parsed), phonenumbers.is_valid_number(parsed)
-    except phonenumbers.NumberParseException:
-        possible = valid = False
-    if written.startswith("00") and not (valid or _is_said(reading, start, found.end())):
-        return
-    if possible or _is_said(reading, found.start(), found.end()):
-        yield Span(start, found.end(), "phone", 0.95 if possible else 0.75)
+    yield from national(reading)
+    yield from international(reading)

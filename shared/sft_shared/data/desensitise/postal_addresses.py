@@ -12,10 +12,13 @@ _STATES = (
     r"S[CD]|T[NX]|UT|V[TA]|W[AVIY]|"
     r"NSW|VIC|QLD|SA|TAS|ACT|NT|ON|QC|BC|AB|MB|SK|NS|NB|PE|NL)"
 )
+NO_PHONE = (  # "12 High Street, Leeds 0161 496 0441": no code, but the start of a telephone number
+    r"(?!(?:\d{4}[ -](?:\d{3}[ -]?\d{3,4}|\d{4})|\d{5}[ -](?:\d{3}[ -]?\d{3}|\d{5}))(?![ -]?\d))"
+)
 _CODE = re.compile(
     rf"(?<![\w-])(?:[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}}|[A-Z]\d[A-Z] ?\d[A-Z]\d|{_STATES},? "
     rf"\d{{4,5}}(?:-\d{{4}})?|"
-    rf"(?<=[A-Za-zà-ÿ)] )\d{{4,6}}(?:-\d{{3}})?|(?<=, )\d{{6}}|Dublin \d{{1,2}}|\d{{5}} "
+    rf"(?<=[A-Za-zà-ÿ)] ){NO_PHONE}\d{{4,6}}(?:-\d{{3}})?|(?<=, )\d{{6}}|Dublin \d{{1,2}}|\d{{5}} "
     rf"[A-ZÄÖÜ][\wÀ-ÿ-]+)(?![\w-]|[.,]\d)"
     r"(?:,? (?:UK|USA|India|Singapore|Ireland|Canada|Australia|New Zealand|Deutschland|Germany|France))?",
     re.I,

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sft_shared.data.desensitise.blocks import of_late
-from sft_shared.data.desensitise.canonical import Canonical, read
+from sft_shared.data.desensitise.canonical import Canonical, read, read_few
 from sft_shared.data.desensitise.cards import find_cards
 from sft_shared.data.desensitise.chinese_name_labels import could_be_chinese_name
 from sft_shared.data.desensitise.cues import Reading, Theme
@@ -46,6 +46,7 @@ def find_over_turns(texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
         yield from _mail(texts)
     if pieces.count(None) < len(pieces) - 1:
         yield from _numbers(texts, pieces)
+        yield from _read_back(texts, pieces)
     for turn, look in enumerate(looks[:-1], start=1):
         if look.asks:
             yield from _answer(turn, texts[turn])
@@ -76,7 +77,25 @@ def _numbers(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[
             kind = _kind(digits, theme, begun=begun) or _phone_in_usual_parts(texts, parts, theme)
             if kind:
                 for place, (begin, end, _) in parts:
-                    yield place, Span(begin, end, kind, 0.9)
+                    plus = kind == "phone" and texts[place][begin - 1 : begin] in ("+", "＋")
+                    yield place, Span(begin - plus, end, kind, 0.9)
+
+
+def _read_back(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[tuple[int, Span]]:
+    """Numbers of which each piece is said once more by the other one, who takes them down."""
+    echoes = {
+        turn: piece
+        for turn, (before, piece) in enumerate(pairwise(pieces), start=1)
+        if piece and before and piece[2] == before[2]
+    }
+    if not echoes:
+        return
+    for turn, span in _numbers(
+        texts, [None if turn in echoes else piece for turn, piece in enumerate(pieces)]
+    ):
+        yield turn, span
+        if echo := echoes.get(turn + 1):
+            yield turn + 1, Span(echo[0], echo[1], span.kind, span.confidence)
 
 
 class _Look(NamedTuple):
@@ -92,7 +111,7 @@ def _look_at(text: str) -> _Look:
     asked = folded.text[-80:]
     lower = asked.lower()
     return _Look(
-        piece=_piece(canonical) if len(text) <= _LONGEST_WRITTEN else None,
+        piece=_piece(read_few(canonical)) if len(text) <= _LONGEST_WRITTEN else None,
         asks=any(map(lower.__contains__, _WORDS_THAT_ASK)) and _ASKS.search(asked) is not None,
     )
 
@@ -146,7 +165,8 @@ def _phone_in_usual_parts(
     if sizes in _AMERICAN_PARTS and is_valid_in("US", digits):
         return "phone"
     is_landline = sizes[0] in (3, 4) and head[0] == "0" and len(digits) in (10, 11, 12)
-    return "phone" if is_landline and is_valid_in("CN", digits) else None
+    is_british = head[0] == "0" and len(head) > 2 and len(digits) == 11 and is_valid_in("GB", digits)
+    return "phone" if is_british or (is_landline and is_valid_in("CN", digits)) else None
 
 
 def _kind(digits: str, theme: Theme | None, *, begun: bool) -> Kind | None:

@@ -1,0 +1,37 @@
+"""What stands around a telephone number, and says that it is one."""
+
+from __future__ import annotations
+
+import re
+
+from sft_shared.data.desensitise.cues import Reading
+
+ASKS_TO_CALL = re.compile(
+    r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|(?:is |still )*(?:my|your|his|her|the) "
+    r"(?:[A-Za-z]+ )?(?:cell|whatsapp|mobile|phone|number|landline))",
+    re.I,
+)
+_DIALLED = re.compile(r"(?:(?<!折)[打拨](?:了|过|通)?|[工农建交招]行|客服)(?:的是)?\s?$")
+
+
+def is_dialled(reading: Reading, start: int) -> bool:
+    """Does a word of telephones, of dialling, or a bank's name stand right before a short code?"""
+    cue = reading.cue_before(start, reach=5)
+    said = cue is not None and cue.theme == "phone"
+    return said or _DIALLED.search(reading.text, max(0, start - 6), start) is not None
+
+
+def is_said(reading: Reading, start: int, end: int) -> bool:
+    """Does a word of telephones announce it, or name it behind it?"""
+    cue = reading.cue_before(start) or reading.cue_after(end)
+    return cue is not None and cue.theme == "phone"
+
+
+def is_harmless(reading: Reading, start: int) -> bool:
+    """Does a word right before it say that it is nobody's, with no word of dialling between?"""
+    cue = reading.cue_before(start, reach=6)
+    return (
+        cue is not None
+        and cue.theme == "harmless"
+        and _DIALLED.search(reading.text, max(cue.end, start - 6), start) is None
+    )
