@@ -103,8 +103,9 @@ def _cues(lower: str) -> list[Cue]:
 _BARE = frozenset(["号码", "号码是", "编码"])
 SENTENCE_ENDS = re.compile(r"[。！!]|(?<!no)(?<!num)[.;；]\s|[?？](?!\s*\n)|\n[^\n]*\n")
 SAID_OF = re.compile(
-    r"[\s\"'”’),]*(?:(?:这|那|该|此)(?:个|张|串|笔|条)\s?|(?:(?:这|那)(?:个|张|串)?)?(?:就|便)?(?:是|为|is|was|"
-    r"as|\())\s*(?:我|他|她|您|你|本人|客户|my|the|his|her|our|your|their|a)?"
+    r"[\s\"'”’),(–—-]*(?:(?:这|那|该|此)(?:个|张|串|笔|条)\s?|(?:(?:这|那)(?:个|张|串)?)?(?:就|便)?(?:是|为|is|was|"
+    r"as|\()|(?:that|this|it|which)(?:['’]?s| is| was))\s*"
+    r"(?:我|他|她|您|你|本人|客户|my|the|his|her|our|your|their|a)?"
     r"(?:们|的|\s)*(?:new|main|home|work|mobile|新|旧|常用|预留|[A-Z][a-z]+)?的?\s*",
     re.I,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sft_shared.data.desensitise.cues import Reading
+from sft_shared.data.desensitise.english_name_lists import lists
 
 ASKS_TO_CALL = re.compile(
     r"\s?[,;-]?\s?(?:please )?(?:call me|text me|ring me|(?:is |still )*(?:my|your|his|her|the) "
@@ -12,6 +13,19 @@ ASKS_TO_CALL = re.compile(
     re.I,
 )
 _DIALLED = re.compile(r"(?:(?<!折)[打拨](?:了|过|通)?|[工农建交招]行|客服)(?:的是)?\s?$")
+_NAME = re.compile(
+    r"(?:^|[\n,;(|]|\b(?:for|to|from|by|with|and|is|contact|mr|mrs|ms|dr)\.?)\s?"
+    r"(?-i:(?P<first>[A-Z][a-z]+)(?: [A-Z][a-z'’-]+){0,2})[,:;|-]?\s?\(?$",
+    re.I,
+)
+_LONGEST_NAME = 48
+
+
+def is_behind_name(text: str, start: int) -> bool:
+    """Does a name stand right before it, as in a list of people: ``Grace Lee 617 552 0184``?"""
+    found = _NAME.search(text, max(0, start - _LONGEST_NAME), start)
+    first = found["first"].lower() if found else ""
+    return first in lists().given and first not in lists().ordinary
 
 
 def is_dialled(reading: Reading, start: int) -> bool:

@@ -9,7 +9,13 @@ from sft_shared.data.desensitise.announced import announced_as_other
 from sft_shared.data.desensitise.cues import Reading
 from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
 from sft_shared.data.desensitise.digits import Number, belongs_to_label, is_draw, is_quantity, stands_alone
-from sft_shared.data.desensitise.phone_context import ASKS_TO_CALL, is_dialled, is_harmless, is_said
+from sft_shared.data.desensitise.phone_context import (
+    ASKS_TO_CALL,
+    is_behind_name,
+    is_dialled,
+    is_harmless,
+    is_said,
+)
 from sft_shared.data.desensitise.phone_parts import (
     in_parts,
     local_ones,
@@ -28,7 +34,7 @@ _MOBILE_GROUPS = re.compile(
     r"11|3,4,4|3,8|4,7|7,4|4,4,3|3,3,5|5,6|5,3,3|3,5,3|2,3,3,3|3,2,3,3|1(,1)+|2(,2)+,1|1(,2)+|"
     r"3,3,3,2|3,2,2,2,2"
 )
-_ABROAD = re.compile(r"(?:\+|\b(?:0011|011|00) ?)(?!86)\d{1,3}[ -]?$")
+_ABROAD = re.compile(r"(?:\+|\b(?:0011|011|00) ?)(?!86)\d{1,3}[ -]?(?:\(0\)[ -]?)?$")
 _PREFIX = re.compile(r"(?:\(?(?:\+|00)\s?86\s?\)?|\(86\)|(?<!\d)86)[\s·.-]{0,2}(?:\(0\)\s?)?$")
 _AREA = r"(?:10|2[0-57-9]|[3-9]\d{2})"
 _LANDLINE = re.compile(
@@ -154,7 +160,7 @@ def _judged(reading: Reading, number: Number) -> Iterator[Span]:
     beside = cue is not None and cue.end >= start - 2
     if len(sizes) == 1 and not beside and (_MOMENT.fullmatch(digits) or digits in _LARGEST):
         return
-    if mobile and not _ABROAD.search(text, max(0, start - 10), start):
+    if mobile and not _ABROAD.search(text, max(0, start - 14), start):
         usual = _MOBILE_GROUPS.fullmatch(",".join(map(str, sizes)))
         if not usual and not (number.whole and (number.plain or said)):
             return
@@ -215,6 +221,7 @@ def _judged(reading: Reading, number: Number) -> Iterator[Span]:
             _STATED.search(text, max(0, start - 24), start)
             or (said and _LABELLED.search(text, max(0, start - 14), start))
             or ASKS_TO_CALL.match(text, end)
+            or (cue is None and is_behind_name(text, start))
             or _ALSO.search(text, max(0, start - 40), start)
             or (number.sizes == (3, 7) and number.marks == {"-"} and not is_harmless(reading, start))
             or (cue is None and _is_in_prose(text, start, end))

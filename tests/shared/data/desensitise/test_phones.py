@@ -35,11 +35,23 @@ def telephones(text: str) -> list[str]:
             ("电话 l3912345678", "l3912345678"),
         ),
         *(("seven oh three uh five five five, zero one one eight",) * 2,),
+        *(("4156730928 - that's my cell", "4156730928"), ("Grace Lee, 6175520184", "6175520184")),
+        *(("4156730928 (which is her mobile)", "4156730928"), ("for Grace 617 552 0184", "617 552 0184")),
+        *(("cell +49 (0)151 / 234 567 89", "+49 (0)151 / 234 567 89"),),
     ],
 )
 def test_a_number_is_found_in_many_forms(text: str, number: str) -> None:
     """Also right behind a word in Han, and with nothing that calls it a telephone."""
     assert telephones(text) == [number]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Mark 6175520184 as done", "Bill 6175520184 is due", "Lot Grace 6175520184"],
+)
+def test_a_word_that_is_a_name_too_makes_no_number_a_telephone(text: str) -> None:
+    """Nor does a name behind another noun."""
+    assert telephones(text) == []
 
 
 def test_numbers_side_by_side_are_each_found() -> None:
