@@ -19,10 +19,12 @@ _CLOSED = re.compile(
 """Behind the end of a sentence, where nothing waits for a value (not behind a question or a colon), and
 nothing that the sentence may go on with."""
 
-_WAITS = re.compile(  # a sentence that names a value and does not say it
-    r"(?:[号码牌账帐]|微信|密钥|手机|电话|证件|护照|(?i:plate|code|number|account|pass(?:word|code|port)|\bpin|"
-    r"licen[cs]e|phone|mobile|login|sign in|\bkey|token|secret)s?)[^0-9]{0,48}\Z"
+_NAMES_VALUE = re.compile(
+    r"[号码牌账帐]|微信|密钥|手机|电话|证件|护照|(?i:plate|code|number|account|pass(?:word|code|port)|\bpin|"
+    r"licen[cs]e|phone|mobile|login|sign in|\bkey|token|secret)"
 )
+_DIGIT = re.compile("[0-9]")
+_WAITS_FOR = 60  # characters behind the name of a value in which it may be said
 _VALUE_NEAR = re.compile(r"[\s\u3400-\u9fff]{0,2}[A-Z]|[^\n]{0,24}[0-9]")
 _LINE_OF_ADDRESS = re.compile(r"[A-Z][^\n]{0,47}(?:\n|\Z)")
 _SHORTEST = 12  # characters; a shorter one stays with what follows it
@@ -75,4 +77,8 @@ def _is_awaited(text: str, mark: int, end: int) -> bool:
     """Does the sentence that ends with ``mark`` wait for what stands behind ``end``?"""
     if text[mark] in ".!" and _LINE_OF_ADDRESS.match(text, end):
         return True
-    return bool(_VALUE_NEAR.match(text, end) and _WAITS.search(text, max(0, mark - 64), mark))
+    if not _VALUE_NEAR.match(text, end):
+        return False
+    start = max(0, mark - _WAITS_FOR)  # a sentence that names a value and does not say it
+    said = _DIGIT.search(text[start:mark][::-1])
+    return _NAMES_VALUE.search(text, mark - said.start() if said else start, mark) is not None
