@@ -44,10 +44,14 @@ from sft_shared.models.load import ModelSettings, load_base
 
 NEW_INTENTS = 3  # of 27, whose examples arrive in the cycle
 NUM_RESAMPLES = 2000
-SCRATCH_PARTS = (0.25, 0.35, 0.5, 0.7, 1.0)  # of the steps of a training from scratch
-CYCLE_STEPS = (4, 6, 9, 13, 18)
-CYCLE_RATE = 1e-3  # half of the rate from scratch: the model knows most already
-CYCLE_REPLAY = 0.67  # of the examples that a cycle sees are old ones
+RACE_BATCH = 8
+SCRATCH_PARTS = (0.35, 0.55, 0.75, 1.0)  # of the steps of the longest training from scratch
+CYCLE_STEPS = (12, 16, 20, 24, 28)
+CYCLE = {  # fewer and gentler steps than from scratch, nearly as many old examples among them as of all
+    "learning_rate": 7e-4,
+    "schedule": {"kind": "cosine", "warmup_steps": 4},
+    "replay": {"fraction": 0.85},
+}
 OWN_TRADE, OTHER_TRADE = "the trade's questions", "another trade's questions"
 BANKING_EVERY = 5  # of its test questions, one in so many is asked
 BASE_EVERY = 4  # of all questions, the base, which is slow, is asked one in so many
@@ -83,19 +87,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     folder: Path = options.out.with_suffix("")
     runs = {}
     if "intents" in options.families:
-        recipe = _recipe(options, steps=4, batch_size=6, cycles=24, max_tokens=384)
+        recipe = _recipe(options, steps=4, batch_size=4, cycles=36, max_tokens=384)
         family = intents(
             options.bitext,
             banking=options.banking77,
             per_intent=options.per_intent,
             recipe=recipe,
-            num_cycles=24,
+            num_cycles=36,
         )
         runs["intents"] = FamilyRun(family, folder / "intents")
     if "tools" in options.families:
-        recipe = _recipe(options, steps=8, batch_size=4, cycles=12, max_tokens=320)
+        recipe = _recipe(options, steps=6, batch_size=4, cycles=16, max_tokens=320)
         tokenizer = load_base(ModelSettings(device="cpu")).tokenizer
-        family = tools(tokenizer, num_held_out=options.num_tool_questions, recipe=recipe, num_cycles=12)
+        family = tools(tokenizer, num_held_out=options.num_tool_questions, recipe=recipe, num_cycles=16)
         runs["tools"] = FamilyRun(family, folder / "tools")
     claims: list[dict[str, Any]] = []
     families = {}
@@ -131,11 +135,9 @@ def _recipe(
     }
 
 
-def _training(
-    *, steps: int, batch_size: int, cycles: int, rate: float = 2e-3, threads: int = 1
-) -> dict[str, Any]:
+def _training(*, steps: int, batch_size: int, cycles: int, threads: int = 1) -> dict[str, Any]:
     schedule = {"kind": "cosine", "warmup_steps": 2, "min_ratio": 0.1, "span_cycles": cycles}
-    values = {"steps": steps, "batch_size": batch_size, "learning_rate": rate, "threads": threads}
+    values = {"steps": steps, "batch_size": batch_size, "learning_rate": 2e-3, "threads": threads}
     return {**values, "schedule": schedule}
 
 
@@ -250,17 +252,13 @@ def cycle_race(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]
     arriving = set(names[:: len(names) // NEW_INTENTS][:NEW_INTENTS])
     test = listing(read_bitext(options.bitext / "test.csv"), names)
     chosen = test[:: max(1, len(test) // options.race_questions)][: options.race_questions]
-    training = _training(steps=4, batch_size=16, cycles=1, threads=options.threads)
+    training = _training(steps=4, batch_size=RACE_BATCH, cycles=1, threads=options.threads)
     plan = CyclePlan(
         before=options.cycle_steps,
         scratch=[round(options.cycle_steps * part) for part in SCRATCH_PARTS],
         cycle=CYCLE_STEPS,
         training=training,
-        cycle_training={
-            **training,
-            "learning_rate": CYCLE_RATE,
-            "replay": {"fraction": CYCLE_REPLAY},
-        },
+        cycle_training={**training, **CYCLE},
     )
     settings = {**vars(plan), "per_intent": options.per_intent, "questions": len(chosen)}
     kept = Kept(folder, settings)
@@ -330,7 +328,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--race-seeds", type=int, nargs="+", default=[0, 1], help="(default: %(default)s)")
     add(
-        "--cycle-steps", type=int, default=140, help="steps of a training from scratch (default: %(default)s)"
+        "--cycle-steps", type=int, default=200, help="steps of a training from scratch (default: %(default)s)"
     )
     add(
         "--threads",

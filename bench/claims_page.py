@@ -128,7 +128,7 @@ def _cycle(seeds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     reached = "not reached" if found["cycle_s"] is None else f"after {found['cycle_s']:.0f} s"
     yield from _paragraph(
         f"{first['num_new']} new examples ({share}) of intents that the model has not seen; a cycle trains "
-        f"on them and on old ones, {first['replay']:.0%} of what it sees, at half the learning rate. Each "
+        f"on them and on old ones, {first['replay']:.0%} of what it sees, at a lower learning rate. Each "
         "row is a whole training with a schedule of its length, the mean of "
         f"{len(seeds)} seed{'s' * (len(seeds) > 1)}; seconds are those of training alone, in one process. "
         f"The quality to reach, {found['quality']:.1%}, is one point below the best from scratch: from "
