@@ -47,8 +47,8 @@ NUM_RESAMPLES = 2000
 RACE_BATCH = 8
 SCRATCH_PARTS = (0.35, 0.55, 0.75, 1.0)  # of the steps of the longest training from scratch
 CYCLE_STEPS = (12, 16, 20, 24, 28)
-CYCLE = {  # fewer and gentler steps than from scratch, nearly as many old examples among them as of all
-    "learning_rate": 7e-4,
+CYCLE = {  # gentler steps than from scratch, and about as many old examples among them as among all
+    "learning_rate": 1e-3,
     "schedule": {"kind": "cosine", "warmup_steps": 4},
     "replay": {"fraction": 0.85},
 }

@@ -12,10 +12,12 @@ import pytest
 from bench import claims_cycle
 from bench.bitext import COLUMNS
 from bench.claims import command, cycle_claim, options_of
-from bench.claims_cycle import curve, speedup
+from bench.claims_cycle import CyclePlan, curve, race, speedup
 from bench.claims_data import CLIENTS, NUM_OTHER, OTHER, intents, tools, trainable
 from bench.claims_family import FEW_SHOT, HELD, Family, FamilyRun
 from bench.claims_page import write_page
+from bench.study_run import Lab
+from sft_shared.data.chat import DataSettings
 from sft_shared.errors import FedsftError
 from sft_shared.evaluation.results import read_result
 from sft_shared.models.load import ModelSettings, load_base
@@ -122,6 +124,31 @@ def seeds(cycle: list[tuple[float, float]], scratch: list[tuple[float, float]]) 
     """Two seeds with the same curves."""
     found = {"cycle": [point(*at) for at in cycle], "scratch": [point(*at) for at in scratch]}
     return [{**found, "before": point(9, 0.5), "num_new": 10, "num_old": 90, "replay": 0.5}] * 2
+
+
+def test_a_cycle_replays_old_examples_and_both_sides_run_each_length(
+    shop: Family, recipe: dict[str, Any]
+) -> None:
+    """On the tiny model: every length is trained and asked once, however many lengths a side has."""
+    lab = Lab(
+        base=load_base(ModelSettings.model_validate(recipe["model"])),
+        data=DataSettings.model_validate(recipe["data"]),
+        threads=1,
+    )
+    training = {**recipe["training"], "threads": 1}
+    plan = CyclePlan(
+        before=1,
+        scratch=[2],
+        cycle=[1, 2],
+        training=training,
+        cycle_training={**training, "replay": {"fraction": 0.5}},
+    )
+    old, new, _ = shop.clients.values()
+    found = race(lab, old, new, shop.held_out[:2], plan=plan, seed=0)
+    assert [point["steps"] for point in found["cycle"]] == [1, 2]
+    assert [point["steps"] for point in found["scratch"]] == [2]
+    assert (found["num_old"], found["num_new"], found["replay"]) == (len(old), len(new), 0.5)
+    assert all(len(point["right"]) == 2 and point["seconds"] > 0 for point in found["cycle"])
 
 
 def test_the_race_is_to_a_quality_fixed_by_the_training_from_scratch() -> None:
