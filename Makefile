@@ -64,7 +64,7 @@ bench-logtemplates: .venv/.base ## Log templates against their labels: BENCH_ARG
 bench-judge: .venv/.dev ## Our match of tool calls against BFCL's own checker: 113,000 answers, no model
 	@$(BIN)/python -m bench.judge_agreement $(BENCH_ARGS)
 
-bench-claims: .venv/.demo ## The four claims: BENCH_ARGS="--bitext FOLDER --banking77 FOLDER", more than an hour
+bench-claims: .venv/.demo ## The four claims: BENCH_ARGS="--bitext FOLDER --banking77 FOLDER", hours
 	@$(BIN)/python -m bench.claims $(BENCH_ARGS)
 
 bench-conduct: .venv/.base ## How much of what must not be said is found, and good answers pass: held-out texts

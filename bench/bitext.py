@@ -57,7 +57,13 @@ def read_bitext(path: Path) -> list[Example]:
 
 
 def intent_example(
-    name: str, *, utterance: str, intent: str, entity: Entity | None, style: str = ""
+    name: str,
+    *,
+    utterance: str,
+    intent: str,
+    entity: Entity | None,
+    style: str = "",
+    source: str = SOURCE,
 ) -> Example:
     """One example; ``style`` (the set's tags, Z for misspelt) goes into the session's name."""
     parameters = {} if entity is None else {entity.type: entity.value}
@@ -72,7 +78,7 @@ def intent_example(
         category=intent,
         intent=Intent(name=intent, confidence=1.0, by="given"),
         entities=() if entity is None else (entity,),
-        provenance=Provenance(source=SOURCE, session=f"{name}-{style}"),
+        provenance=Provenance(source=source, session=f"{name}-{style}"),
     )
 
 

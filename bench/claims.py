@@ -18,25 +18,25 @@ run folder, so a killed run goes on. Exit code 0 also where a bar is missed: the
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
-from bench.bitext import draw_per_intent, intent_example, read_bitext
+from bench.bitext import draw_per_intent, read_bitext
 from bench.claims_cycle import CyclePlan, curve, race, speedup
-from bench.claims_data import conduct, intents, listing, tools
+from bench.claims_data import banking_questions, conduct, intents, listing, tools, trainable
 from bench.claims_family import BASE, CENTRAL, FEDERATED, FEW_SHOT, HELD, FamilyRun
 from bench.claims_page import write_page
 from bench.study_run import TUNING, Kept, Lab, finish
 from sft_shared.data.chat import DataSettings
 from sft_shared.dialogue import Example
-from sft_shared.errors import DataError, FedsftError
+from sft_shared.errors import FedsftError
 from sft_shared.evaluation.compare import paired_shares, wilson_interval
 from sft_shared.evaluation.metrics.conduct import Compliance
 from sft_shared.evaluation.results import System, read_system
@@ -44,9 +44,17 @@ from sft_shared.models.load import ModelSettings, load_base
 
 NEW_INTENTS = 3  # of 27, whose examples arrive in the cycle
 NUM_RESAMPLES = 2000
-SCRATCH_PARTS = (0.2, 0.3, 0.45, 0.7, 1.0)  # of the steps of a training from scratch
-CYCLE_STEPS = (3, 4, 6, 9, 13)
+RACE_BATCH = 8
+SCRATCH_PARTS = (0.35, 0.55, 0.75, 1.0)  # of the steps of the longest training from scratch
+CYCLE_STEPS = (12, 16, 20, 24, 28)
+CYCLE = {  # gentler steps than from scratch, and about as many old examples among them as among all
+    "learning_rate": 1e-3,
+    "schedule": {"kind": "cosine", "warmup_steps": 4},
+    "replay": {"fraction": 0.85},
+}
+OWN_TRADE, OTHER_TRADE = "the trade's questions", "another trade's questions"
 BANKING_EVERY = 5  # of its test questions, one in so many is asked
+BASE_EVERY = 4  # of all questions, the base, which is slow, is asked one in so many
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,19 +85,21 @@ def command(options: argparse.Namespace) -> str:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All claims, and what they were computed from. Raises FedsftError."""
     folder: Path = options.out.with_suffix("")
-    evaluation = {"max_new_tokens": 96, "batch_size": 40, "threads": options.threads}
-    model = {"model": {"name": "smollm2-135m"}, "tuning": TUNING.model_dump(mode="json")}
     runs = {}
     if "intents" in options.families:
-        recipe = {**model, **_training(steps=12, batch_size=16, cycles=6, threads=options.threads)}
-        recipe |= {"data": {"max_tokens": 384}, "evaluation": evaluation}
-        family = intents(options.bitext, per_intent=options.per_intent, recipe=recipe, num_cycles=6)
+        recipe = _recipe(options, steps=4, batch_size=4, cycles=36, max_tokens=384)
+        family = intents(
+            options.bitext,
+            banking=options.banking77,
+            per_intent=options.per_intent,
+            recipe=recipe,
+            num_cycles=36,
+        )
         runs["intents"] = FamilyRun(family, folder / "intents")
     if "tools" in options.families:
-        recipe = {**model, **_training(steps=28, batch_size=4, cycles=4, threads=options.threads)}
-        recipe |= {"data": {"max_tokens": 320}, "evaluation": evaluation}
+        recipe = _recipe(options, steps=6, batch_size=4, cycles=16, max_tokens=320)
         tokenizer = load_base(ModelSettings(device="cpu")).tokenizer
-        family = tools(tokenizer, num_held_out=options.num_tool_questions, recipe=recipe, num_cycles=4)
+        family = tools(tokenizer, num_held_out=options.num_tool_questions, recipe=recipe, num_cycles=16)
         runs["tools"] = FamilyRun(family, folder / "tools")
     claims: list[dict[str, Any]] = []
     families = {}
@@ -112,10 +122,23 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {"claims": claims, "families": families}
 
 
-def _training(*, steps: int, batch_size: int, cycles: int, threads: int) -> dict[str, Any]:
+def _recipe(
+    options: argparse.Namespace, *, steps: int, batch_size: int, cycles: int, max_tokens: int
+) -> dict[str, Any]:
+    """Of a family. Its trainings take one thread each, as many at once as there are cores."""
+    return {
+        "model": {"name": "smollm2-135m"},
+        "tuning": TUNING.model_dump(mode="json"),
+        "training": _training(steps=steps, batch_size=batch_size, cycles=cycles),
+        "data": {"max_tokens": max_tokens},
+        "evaluation": {"max_new_tokens": 96, "batch_size": 40, "threads": options.threads},
+    }
+
+
+def _training(*, steps: int, batch_size: int, cycles: int, threads: int = 1) -> dict[str, Any]:
     schedule = {"kind": "cosine", "warmup_steps": 2, "min_ratio": 0.1, "span_cycles": cycles}
     values = {"steps": steps, "batch_size": batch_size, "learning_rate": 2e-3, "threads": threads}
-    return {"training": {**values, "schedule": schedule}}
+    return {**values, "schedule": schedule}
 
 
 def values_of(system: System, metric: str) -> dict[str, float]:
@@ -167,86 +190,75 @@ def described(run: FamilyRun, systems: Mapping[str, System]) -> dict[str, Any]:
 
 def compliance_claims(
     run: FamilyRun, adapter: Path, options: argparse.Namespace
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Share of answers that have the right form and break no rule of conduct, free and held to the form.
 
-    Also the two parts of it, and those of the base and of the questions sent back: what are they worth?
+    For the trade's questions and another's apart. Also the parts of it, and those of the base and of the
+    questions sent back: what are they worth?
     """
-    family = run.family
-    names = sorted({example.category for share in family.clients.values() for example in share})
-    asked = [*family.held_out, *banking_questions(options.banking77, names)]
+    names = list(run.family.answer_schema["properties"]["intent"]["enum"]) if run.family.answer_schema else []
+    sets = {
+        OWN_TRADE: [*run.family.held_out, *listing(read_bitext(options.bitext / "dev.csv"), names)],
+        OTHER_TRADE: banking_questions(options.banking77 / "test.csv", names)[::BANKING_EVERY],
+    }
+    asked = [example for examples in sets.values() for example in examples]
     plans: list[tuple[str, dict[str, Any]]] = [
         (BASE, {"adapter": None}),
         (FEW_SHOT, {"adapter": None, "shots": True}),
         ("SFT alone", {"adapter": adapter}),
         ("SFT, constrained", {"adapter": adapter, "constrained": "json"}),
     ]
-    parts: dict[str, Any] = {"the questions themselves": _echoed(asked)}
+    parts = [_echoed(examples, of=of) for of, examples in sets.items()]
     claims = []
     for how, arguments in plans:
         name = f"compliance-{how.replace(', ', '-').replace(' ', '-').lower()}"
-        system = read_system(run.measure_more(name, asked, **arguments))
-        form, conduct = values_of(system, "schema_valid"), values_of(system, "compliance")
-        parts[how] = {
-            "form": sum(form.values()) / len(form),
-            "conduct": sum(conduct.values()) / len(conduct),
-            "both": sum(form[key] == conduct[key] == 1 for key in conduct) / len(conduct),
-        }
-        if arguments["adapter"] is None:
-            continue
-        good = sum(form[key] == conduct[key] == 1 for key in conduct)
-        low, high = wilson_interval(good, num_total=len(conduct))
-        claims.append(
-            {
-                "claim": f"compliance, {how}",
-                "value": good / len(conduct),
-                "ci95": [low, high],
-                "n": len(conduct),
-                "bar": ">= 0.99",
-                "met": good / len(conduct) >= 0.99,
-                "command": command(options),
-            }
-        )
+        tuned = arguments["adapter"] is not None
+        system = read_system(run.measure_more(name, asked if tuned else asked[::BASE_EVERY], **arguments))
+        values = {kind: values_of(system, kind) for kind in ("schema_valid", "compliance", "intent")}
+        for of, examples in sets.items():
+            ids = [example.id for example in examples if example.id in values["compliance"]]
+            form, behaved, right = ([values[kind][key] for key in ids] for kind in values)
+            good = sum(a == b == 1 for a, b in zip(form, behaved, strict=True))
+            low, high = wilson_interval(good, num_total=len(ids))
+            part = {"form": mean(form), "conduct": mean(behaved), "both": good / len(ids)}
+            parts.append({"who": how, "of": of, "n": len(ids), **part, "intent": mean(right)})
+            if tuned:
+                claims.append(
+                    {
+                        "claim": f"compliance, {how}, {of}",
+                        "value": good / len(ids),
+                        "ci95": [low, high],
+                        "n": len(ids),
+                        "bar": ">= 0.99",
+                        "met": good / len(ids) >= 0.99,
+                        "command": command(options),
+                    }
+                )
     return claims, parts
 
 
-def _echoed(asked: Sequence[Example]) -> dict[str, float]:
+def _echoed(examples: Sequence[Example], *, of: str) -> dict[str, Any]:
     judge = Compliance.model_validate(conduct())
-    values = [judge(str(example.prompt[-1].content), example) or 0.0 for example in asked]
-    return {"form": 0.0, "conduct": sum(values) / len(values), "both": 0.0}
-
-
-def banking_questions(folder: Path, names: Sequence[str]) -> list[Example]:
-    """Questions from another trade, in the same prompt. Raises DataError."""
-    path = folder / "test.csv"
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            texts = [row["text"] for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise DataError(
-            f"{path}: cannot be read: {error}. Give the folder of banking77's CSV files."
-        ) from None
-    chosen = texts[::BANKING_EVERY]
-    made = [
-        intent_example(f"banking-{number}", utterance=text, intent=names[0], entity=None)
-        for number, text in enumerate(chosen)
-    ]
-    return listing(made, names)
+    values = [judge(str(example.prompt[-1].content), example) or 0.0 for example in examples]
+    part = {"form": 0.0, "conduct": mean(values), "both": 0.0, "intent": 0.0}
+    return {"who": "the questions themselves", "of": of, "n": len(examples), **part}
 
 
 def cycle_race(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """The curves of `bench.claims_cycle` on Bitext, for each seed."""
-    rows = read_bitext(options.bitext / "train.csv")
+    rows = draw_per_intent(trainable(options.bitext), count=options.per_intent, seed=0)
     names = sorted({example.category for example in rows})
-    examples = listing(draw_per_intent(rows, count=options.per_intent, seed=0), names)
+    examples = listing(rows, names)
     arriving = set(names[:: len(names) // NEW_INTENTS][:NEW_INTENTS])
     test = listing(read_bitext(options.bitext / "test.csv"), names)
     chosen = test[:: max(1, len(test) // options.race_questions)][: options.race_questions]
+    training = _training(steps=4, batch_size=RACE_BATCH, cycles=1, threads=options.threads)
     plan = CyclePlan(
         before=options.cycle_steps,
         scratch=[round(options.cycle_steps * part) for part in SCRATCH_PARTS],
         cycle=CYCLE_STEPS,
-        training=_training(steps=1, batch_size=16, cycles=1, threads=options.threads)["training"],
+        training=training,
+        cycle_training={**training, **CYCLE},
     )
     settings = {**vars(plan), "per_intent": options.per_intent, "questions": len(chosen)}
     kept = Kept(folder, settings)
@@ -303,10 +315,10 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m bench.claims", description=(__doc__ or "").splitlines()[0]
     )
     add = parser.add_argument
-    add("--bitext", type=Path, required=True, help="folder of Bitext's train.csv and test.csv")
-    add("--banking77", type=Path, required=True, help="folder of banking77's test.csv")
+    add("--bitext", type=Path, required=True, help="folder of Bitext's train.csv, dev.csv and test.csv")
+    add("--banking77", type=Path, required=True, help="folder of banking77's train.csv and test.csv")
     add("--families", nargs="+", choices=("intents", "tools"), default=["intents", "tools"])
-    add("--per-intent", type=int, default=12, help="Bitext's examples of each intent (default: %(default)s)")
+    add("--per-intent", type=int, default=45, help="Bitext's examples of each intent (default: %(default)s)")
     add("--num-tool-questions", type=int, default=300, help="BFCL's held out (default: %(default)s)")
     add(
         "--race-questions",
@@ -315,8 +327,15 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
         help="asked at each point of the race (default: %(default)s)",
     )
     add("--race-seeds", type=int, nargs="+", default=[0, 1], help="(default: %(default)s)")
-    add("--cycle-steps", type=int, default=72, help="steps of a training from scratch (default: %(default)s)")
-    add("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    add(
+        "--cycle-steps", type=int, default=200, help="steps of a training from scratch (default: %(default)s)"
+    )
+    add(
+        "--threads",
+        type=int,
+        default=2,
+        help="CPU threads of the race and of answering (default: %(default)s)",
+    )
     add("--out", type=Path, default=Path("runs/bench/claims.json"), help="(default: %(default)s)")
     add("--page", type=Path, default=Path("docs/results.md"), help="(default: %(default)s)")
     return parser.parse_args(arguments)

@@ -1,8 +1,10 @@
 """How much faster a cycle reaches a quality than training from scratch: a part of `bench.claims`.
 
 A model knows most intents; examples of some more arrive. The cycle goes on from the model's adapter, on the
-new examples and as many old ones. From scratch, all examples are trained on. Both are trained several times,
-for more and more steps, each time with a schedule of that length, and measured on questions of all intents.
+new examples and, by the recipe's `replay`, on old ones of all intents among them. From scratch, all examples
+are trained on. Both are trained several times, for more and more steps, each time with a schedule of that
+length, and measured on questions of all intents. Short and long runs of both sides are timed in turn, so that
+what else the machine does meets both.
 
 The quality to reach is one point below the best that any training from scratch reaches. Each side's time is
 that of the shortest training that reaches it, between two lengths by a straight line. All of it is done for
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import mean
 from time import perf_counter
 from typing import Any
@@ -32,12 +35,17 @@ right_intent = IntentAccuracy()
 
 @dataclass(frozen=True)
 class CyclePlan:
-    """Lengths in steps: of the training that came before, and of the runs that race, shortest first."""
+    """Lengths in steps: of the training that came before, and of the runs that race, shortest first.
+
+    ``training`` is how the model before and those from scratch are trained, ``cycle_training`` how a cycle
+    is, with its `replay` of old examples.
+    """
 
     before: int
     scratch: Sequence[int]
     cycle: Sequence[int]
     training: Mapping[str, Any]
+    cycle_training: Mapping[str, Any]
 
 
 def race(
@@ -57,28 +65,33 @@ def race(
     known = tokenize_all(old, lab.base.tokenizer, lab.data)
     fresh = tokenize_all(new, lab.base.tokenizer, lab.data)
     initial = TUNING.initial(lab.base, seed=seed)
-    replayed = known[:: max(1, len(known) // len(fresh))][: len(fresh)]
 
     def run(
-        parent: Mapping[str, torch.Tensor], rows: Sequence[Row], steps: int, name: str
+        parent: Mapping[str, torch.Tensor], rows: Sequence[Row], steps: int, *, replayed: Sequence[Row] = ()
     ) -> tuple[dict[str, Any], Mapping[str, torch.Tensor]]:
-        settings = TrainingSettings.model_validate({**plan.training, "steps": steps, "seed": seed})
+        training = plan.cycle_training if replayed else plan.training
+        settings = TrainingSettings.model_validate({**training, "steps": steps, "seed": seed})
         started = perf_counter()
-        result, _ = lab.fine_tune(
-            parent, rows, settings=settings, title=f"{name}, {steps} steps, seed {seed}"
-        )
+        title = f"{'cycle' if replayed else 'training'}, {steps} steps, seed {seed}"
+        result, _ = lab.fine_tune(parent, rows, settings=settings, title=title, general=replayed)
         seconds = perf_counter() - started
         texts = lab.answers(result.state, questions, max_new_tokens=MAX_ANSWER_TOKENS)
         right = [bool(right_intent(text, each)) for text, each in zip(texts, questions, strict=True)]
         return {"steps": steps, "seconds": seconds, "right": right}, result.state
 
-    before, state = run(initial, known, plan.before, "before")
+    before, state = run(initial, known, plan.before)
+    points: dict[str, list[dict[str, Any]]] = {"cycle": [], "scratch": []}
+    for short, long in zip_longest(plan.cycle, plan.scratch):
+        if short is not None:
+            points["cycle"].append(run(state, fresh, short, replayed=known)[0])
+        if long is not None:
+            points["scratch"].append(run(initial, [*known, *fresh], long)[0])
     return {
         "before": before,
-        "cycle": [run(state, [*fresh, *replayed], steps, "cycle")[0] for steps in plan.cycle],
-        "scratch": [run(initial, [*known, *fresh], steps, "from scratch")[0] for steps in plan.scratch],
+        **points,
         "num_new": len(fresh),
         "num_old": len(known),
+        "replay": plan.cycle_training["replay"]["fraction"],
     }
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.bitext import draw_per_intent, read_bitext
+from bench.bitext import draw_per_intent, intent_example, read_bitext
 from bench.claims_family import Family
 from bench.conduct import shipped_compliance
 from bench.study_data import tool_calls
 from sft_shared.data.bfcl import BfclCategory
 from sft_shared.data.chat import DataSettings
+from sft_shared.data.partition import question_words
 from sft_shared.dialogue import Example, Message
+from sft_shared.errors import DataError
 
 CLIENTS = ("edge-1", "edge-2", "edge-3")
 BFCL: dict[str, tuple[BfclCategory, ...]] = {
@@ -22,6 +26,9 @@ BFCL: dict[str, tuple[BfclCategory, ...]] = {
     "edge-3": ("live_simple",),
 }
 FINANCE_RULES = Path("configs/finance/compliance.yaml")
+OTHER = "other"
+"""The intent of a question of another trade, so that the agent need not make up a name for it."""
+NUM_OTHER = 60  # questions of another trade that are trained on, dealt out to all clients
 
 
 def answer_schema(names: Sequence[str]) -> dict[str, Any]:
@@ -38,18 +45,25 @@ def answer_schema(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def intents(folder: Path, *, per_intent: int, recipe: Mapping[str, Any], num_cycles: int) -> Family:
-    """Bitext: each client knows a third of the categories of intents, and no other.
+def intents(
+    folder: Path, *, banking: Path, per_intent: int, recipe: Mapping[str, Any], num_cycles: int
+) -> Family:
+    """Bitext: each client knows a third of the intents, no other. All know a few questions of another trade.
 
     Every prompt lists the intents, so that the base can know what is asked for; few-shot prompts show three
     solved questions too. Measured on the set's whole test file.
     """
-    names = sorted({example.category for example in read_bitext(folder / "train.csv")})
-    train = listing(draw_per_intent(read_bitext(folder / "train.csv"), count=per_intent, seed=0), names)
-    held_out = listing(read_bitext(folder / "test.csv"), names)
+    train = draw_per_intent(trainable(folder), count=per_intent, seed=0)
+    names = intent_names(train)
+    train, held_out = listing(train, names), listing(read_bitext(folder / "test.csv"), names)
+    chance = random.Random(0)  # noqa: S311 (a draw, not a secret)
+    others = chance.sample(banking_questions(banking / "train.csv", names), NUM_OTHER)
+    shares = by_topic(train)
+    for number, share in enumerate(shares.values()):
+        share += others[number :: len(shares)]
     return Family(
         name="intents",
-        clients=by_topic(train),
+        clients=shares,
         held_out=held_out,
         shots=[train[0], train[len(train) // 2], train[-1]],
         metrics=[
@@ -65,6 +79,35 @@ def intents(folder: Path, *, per_intent: int, recipe: Mapping[str, Any], num_cyc
         recipe=recipe,
         num_cycles=num_cycles,
     )
+
+
+def trainable(folder: Path) -> list[Example]:
+    """The rows of Bitext's train.csv whose words, but for numbers, are those of no row that may be asked."""
+    asked = {question_words(row) for name in ("test", "dev") for row in read_bitext(folder / f"{name}.csv")}
+    return [row for row in read_bitext(folder / "train.csv") if question_words(row) not in asked]
+
+
+def intent_names(examples: Sequence[Example]) -> list[str]:
+    """All that an answer may name: the examples' own intents, and `OTHER`."""
+    return [*sorted({example.category for example in examples}), OTHER]
+
+
+def banking_questions(path: Path, names: Sequence[str]) -> list[Example]:
+    """banking77's questions, each once, in the same prompt; its trade is another. Raises DataError."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            texts = dict.fromkeys(row["text"] for row in csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, KeyError) as error:
+        raise DataError(
+            f"{path}: cannot be read: {error}. Give the folder of banking77's CSV files."
+        ) from None
+    made = [
+        intent_example(
+            f"banking-{path.stem}-{number}", utterance=text, intent=OTHER, entity=None, source="banking77"
+        )
+        for number, text in enumerate(texts)
+    ]
+    return listing(made, names)
 
 
 def conduct() -> dict[str, Any]:

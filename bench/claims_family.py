@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,7 @@ class FamilyRun:
         self.recipe = folder / "recipe.yaml"
         self.suite = folder / "suite.yaml"
         self._simulation = folder / "simulation.yaml"
+        self._threads = int(family.recipe["training"].get("threads", 1))
 
     def prepare(self) -> None:
         """Write data and settings."""
@@ -93,7 +96,7 @@ class FamilyRun:
             self._simulation.name,
             {
                 "num_clients": len(family.clients),
-                "cpus_per_client": 1,
+                "cpus_per_client": self._threads,
                 "gpus_per_client": 0,
                 "num_cycles": family.num_cycles,
                 "recipe": self.recipe.name,
@@ -104,38 +107,37 @@ class FamilyRun:
         )
 
     def train(self) -> dict[str, Path]:
-        """Label -> the folder of its adapter."""
-        family = self.family
-        shares = {name: self.folder / f"{name}.jsonl" for name in (*family.clients, CENTRAL)}
-        self.once(
-            "federation",
-            ["sft_server", "simulate", str(self._simulation)],
-            reads=[self._simulation, self.recipe, *(shares[name] for name in family.clients)],
-            out=self.folder / "federation",
-        )
-        layout = Layout(self.folder / "federation")
+        """Label -> the folder of its adapter. As many trainings at once as there are cores for."""
+        names = (*self.family.clients, CENTRAL)
+        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // self._threads)) as pool:
+            federated = pool.submit(self.federate)
+            alone = list(pool.map(self.train_alone, names))
+        return {FEDERATED: federated.result(), **dict(zip(names, alone, strict=True))}
+
+    def federate(self) -> Path:
+        """The folder of the federation's last promoted adapter."""
+        out = self.folder / "federation"
+        shares = [self.folder / f"{name}.jsonl" for name in self.family.clients]
+        command = ["sft_server", "simulate", str(self._simulation)]
+        self.once("federation", command, reads=[self._simulation, self.recipe, *shares], out=out)
+        layout = Layout(out)
         store = Store(layout.database)
-        adapters = {FEDERATED: layout.adapter(str(store.promoted_adapter()))}
+        promoted = layout.adapter(str(store.promoted_adapter()))
         store.close()
-        for name in (*family.clients, CENTRAL):
-            out = self.folder / f"adapter-{name}"
-            steps = family.steps * (len(family.clients) if name == CENTRAL else 1)
-            command = [
-                "sft_client",
-                "train",
-                "--config",
-                str(self.folder / f"{name}.yaml"),
-                "--out",
-                str(out),
-            ]
-            self.once(
-                f"train-{name}",
-                [*command, "--cycles", str(family.num_cycles), "--steps", str(steps)],
-                reads=[self.recipe, shares[name]],
-                out=out,
-            )
-            adapters[name] = out
-        return adapters
+        return promoted
+
+    def train_alone(self, name: str) -> Path:
+        """The folder of the adapter of one client, or of central training, without a server."""
+        out = self.folder / f"adapter-{name}"
+        steps = self.family.steps * (len(self.family.clients) if name == CENTRAL else 1)
+        command = ["sft_client", "train", "--config", str(self.folder / f"{name}.yaml"), "--out", str(out)]
+        self.once(
+            f"train-{name}",
+            [*command, "--cycles", str(self.family.num_cycles), "--steps", str(steps)],
+            reads=[self.recipe, self.folder / f"{name}.jsonl"],
+            out=out,
+        )
+        return out
 
     def measure(self, adapters: Mapping[str, Path]) -> dict[str, Path]:
         """Label -> the folder of its measurement; the base too, with and without solved examples."""

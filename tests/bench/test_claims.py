@@ -12,10 +12,12 @@ import pytest
 from bench import claims_cycle
 from bench.bitext import COLUMNS
 from bench.claims import command, cycle_claim, options_of
-from bench.claims_cycle import curve, speedup
-from bench.claims_data import CLIENTS, intents, tools
+from bench.claims_cycle import CyclePlan, curve, race, speedup
+from bench.claims_data import CLIENTS, NUM_OTHER, OTHER, intents, tools, trainable
 from bench.claims_family import FEW_SHOT, HELD, Family, FamilyRun
 from bench.claims_page import write_page
+from bench.study_run import Lab
+from sft_shared.data.chat import DataSettings
 from sft_shared.errors import FedsftError
 from sft_shared.evaluation.results import read_result
 from sft_shared.models.load import ModelSettings, load_base
@@ -39,7 +41,10 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture
 def shop(tmp_path: Path, recipe: dict[str, Any]) -> Family:
     """Intents of a set like Bitext's."""
-    for name, count in (("train", 5), ("test", 2)):
+    (tmp_path / "banking").mkdir()
+    with (tmp_path / "banking" / "train.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["text"], *([f"card {number}"] for number in range(NUM_OTHER))])
+    for name, count in (("train", 5), ("test", 2), ("dev", 2)):
         with (tmp_path / f"{name}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -47,7 +52,7 @@ def shop(tmp_path: Path, recipe: dict[str, Any]) -> Family:
                 for number in range(count):
                     said = f"{name} {number}: please {intent.replace('_', ' my ')}"
                     writer.writerow({"utterance": said, "intent": intent})
-    return intents(tmp_path, per_intent=4, recipe=recipe, num_cycles=1)
+    return intents(tmp_path, banking=tmp_path / "banking", per_intent=4, recipe=recipe, num_cycles=1)
 
 
 def test_every_suite_of_both_families_is_one(shop: Family, recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -66,6 +71,19 @@ def test_every_suite_of_both_families_is_one(shop: Family, recipe: dict[str, Any
         assert not asked & {example.id for example in family.shots}
     assert len(calls.held_out) == 30
     assert {example.category for example in shop.held_out} == set(INTENTS)
+    known = [{example.category for example in share} for share in shop.clients.values()]
+    assert set.intersection(*known) == {OTHER}  # each client knows other intents
+    assert f", {OTHER}." in str(shop.held_out[0].messages[0].content)
+
+
+def test_a_question_that_is_asked_trains_nobody(shop: Family, tmp_path: Path) -> None:
+    """Neither in the same words nor with another number in them; `shop` only writes the files."""
+    with (tmp_path / "train.csv").open("a", newline="") as file:
+        csv.writer(file).writerows([["Test 7: please track my order", INTENTS[0]], ["new one", INTENTS[0]]])
+    said = [example.prompt[-1].content for example in trainable(tmp_path)]
+    assert "new one" in said
+    assert "Test 7: please track my order" not in said
+    assert len(said) == len(INTENTS) * 5 + 1
 
 
 def test_a_command_is_run_again_only_for_other_files(shop: Family, tmp_path: Path) -> None:
@@ -105,7 +123,32 @@ def point(seconds: float, share: float) -> dict[str, Any]:
 def seeds(cycle: list[tuple[float, float]], scratch: list[tuple[float, float]]) -> list[dict[str, Any]]:
     """Two seeds with the same curves."""
     found = {"cycle": [point(*at) for at in cycle], "scratch": [point(*at) for at in scratch]}
-    return [{**found, "before": point(9, 0.5), "num_new": 10, "num_old": 90}] * 2
+    return [{**found, "before": point(9, 0.5), "num_new": 10, "num_old": 90, "replay": 0.5}] * 2
+
+
+def test_a_cycle_replays_old_examples_and_both_sides_run_each_length(
+    shop: Family, recipe: dict[str, Any]
+) -> None:
+    """On the tiny model: every length is trained and asked once, however many lengths a side has."""
+    lab = Lab(
+        base=load_base(ModelSettings.model_validate(recipe["model"])),
+        data=DataSettings.model_validate(recipe["data"]),
+        threads=1,
+    )
+    training = {**recipe["training"], "threads": 1}
+    plan = CyclePlan(
+        before=1,
+        scratch=[2],
+        cycle=[1, 2],
+        training=training,
+        cycle_training={**training, "replay": {"fraction": 0.5}},
+    )
+    old, new, _ = shop.clients.values()
+    found = race(lab, old, new, shop.held_out[:2], plan=plan, seed=0)
+    assert [point["steps"] for point in found["cycle"]] == [1, 2]
+    assert [point["steps"] for point in found["scratch"]] == [2]
+    assert (found["num_old"], found["num_new"], found["replay"]) == (len(old), len(new), 0.5)
+    assert all(len(point["right"]) == 2 and point["seconds"] > 0 for point in found["cycle"])
 
 
 def test_the_race_is_to_a_quality_fixed_by_the_training_from_scratch() -> None:
@@ -134,7 +177,17 @@ def test_the_page_says_where_a_bar_is_missed(tmp_path: Path) -> None:
         "seconds": {},
         "main_metric": "intent",
         "cycle": seeds([(2.0, 0.3)], scratch),
-        "compliance": {"base": {"form": 0.1, "conduct": 1.0, "both": 0.1}},
+        "compliance": [
+            {
+                "who": "base",
+                "of": "the trade's",
+                "n": 50,
+                "form": 0.1,
+                "conduct": 1.0,
+                "both": 0.1,
+                "intent": 0,
+            }
+        ],
     }
     page = tmp_path / "results.md"
     write_page(page, {"claims": [claim], "families": {"intents": family}}, command="make x")
@@ -142,7 +195,7 @@ def test_the_page_says_where_a_bar_is_missed(tmp_path: Path) -> None:
     assert "**no**" in text
     assert "by the cycle not reached" in text
     assert "\n    make x\n" in text
-    assert "| base | 10.0% | 100.0% | 10.0% |" in text
+    assert "| base | the trade's | 50 | 10.0% | 100.0% | 10.0% | 0.0% |" in text
     assert max(map(len, (line for line in text.splitlines() if not line.startswith("|")))) <= 110
 
 
