@@ -30,7 +30,7 @@ def test_rarity_is_the_mean_surprise_of_a_token() -> None:
     assert rarity_difficulty([row(1, 1), row(1, 2)]) == pytest.approx((common, (common + rare) / 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TOKENS)
 def test_rarity_is_free_of_length(tokens: list[list[int]]) -> None:
     """Every row said three times over is as rare as it was: frequencies and means stay."""
@@ -38,7 +38,7 @@ def test_rarity_is_free_of_length(tokens: list[list[int]]) -> None:
     assert rarity_difficulty([row(*ids * 3) for ids in tokens]) == pytest.approx(once)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TOKENS)
 def test_mean_rarity_by_tokens_is_the_entropy(tokens: list[list[int]]) -> None:
     """Weighted by length, the scores average to the entropy of the token distribution."""

@@ -79,7 +79,7 @@ def test_questions_without_spaces_are_compared_by_character() -> None:
     ),
     st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_family_straddles_the_split(shape: list[tuple[int, int, str]], seed: int) -> None:
     """For any mix of shared functions and questions: no function, question or session on both sides."""
     examples = [

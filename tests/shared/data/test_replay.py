@@ -51,7 +51,7 @@ def replays(draw: st.DrawFn) -> ReplaySettings:
     return ReplaySettings(fraction=fraction, ramp_steps=ramp, start_fraction=start)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(replays(), st.sampled_from([1, 2, 4, 9, 16]), st.integers(1, 30), st.integers(1, 5))
 def test_general_rows_are_within_one_of_their_share(
     replay: ReplaySettings, size: int, steps: int, cycle: int
@@ -122,7 +122,7 @@ def test_the_share_falls_in_a_line_and_stays() -> None:
     assert [len(general(batch)) for batch in made] == [2, 1, 1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(replays(), st.integers(0, 50), st.integers(0, 3), st.integers(1, 3))
 def test_to_resume_is_to_skip_lists(replay: ReplaySettings, done: int, seed: int, cycle: int) -> None:
     """Whoever skips k lists of a new call goes on with what the first call gives from k on."""

@@ -62,7 +62,7 @@ def flat(lists: list[list[int]]) -> list[int]:
 
 
 @each_kind
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.integers(6, 40),
     size=st.integers(1, 9),
@@ -80,7 +80,7 @@ def test_as_many_lists_as_steps(
 
 
 @each_kind
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 12), st.integers(0, 3), st.integers(1, 3))
 def test_to_resume_is_to_skip_lists(sampler: Any, done: int, seed: int, cycle: int) -> None:
     """Whoever skips k lists of a new call goes on with what the first call gives from k on."""
@@ -122,7 +122,7 @@ def test_settings_survive_yaml_and_are_told_apart_by_kind(sampler: Any) -> None:
     assert TypeAdapter(SamplingSettings).validate_python(sampler.model_dump(mode="json")) == sampler
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 20), st.integers(0, 2**33), st.integers(1, 3))
 def test_shuffled_draws_what_it_always_drew(rows: int, size: int, steps: int, seed: int, cycle: int) -> None:
     """The lists are those of reshuffled passes cut into batches, seeded by (seed, cycle, pass)."""
@@ -175,7 +175,7 @@ def test_classes_come_as_often_as_said(
         assert abs(seen[name] / 20_000 - share) <= 5 * math.sqrt(share * (1 - share) / 20_000)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5))
 def test_a_class_is_seen_whole_before_a_row_comes_twice(a: int, b: int, seed: int) -> None:
     """The draws of one class are passes, each with every row of it once, in changing orders."""
@@ -221,7 +221,7 @@ WEIGHTS = st.lists(
 ).filter(any)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(WEIGHTS, st.integers(1, 7), st.integers(1, 20), st.integers(1, 6))
 def test_mixture_counts_are_within_one_of_the_weights(
     weights: list[float], size: int, steps: int, cycle: int
@@ -272,7 +272,7 @@ def test_mixture_errors_say_which_sources() -> None:
 
 
 @pytest.mark.parametrize("pacing", PACINGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(start=st.floats(0.01, 1), full=st.floats(0.01, 1), steps=st.integers(2, 60))
 def test_competence_grows_from_the_start_share_to_all(
     pacing: dict[str, Any], start: float, full: float, steps: int
@@ -301,7 +301,7 @@ def test_competence_is_that_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("pacing", PACINGS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 40),
     st.integers(1, 8),
@@ -332,7 +332,7 @@ def test_first_step_is_easy_and_the_end_sees_all() -> None:
     assert set(flat(made[40:])) == set(range(100))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(4, 30), st.integers(1, 6), st.sampled_from(PACINGS), st.integers(0, 9))
 def test_rows_of_equal_standing_are_seen_equally_often(
     rows: int, size: int, pacing: dict[str, Any], seed: int

@@ -54,7 +54,7 @@ def sizes(shares: list[list[Example]]) -> list[int]:
 
 
 @pytest.mark.parametrize("partition", EVERY_KIND, ids=repr)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 5), st.integers(20, 80), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_all_is_dealt_whole_sessions_in_any_order(
     partition: PartitionSettings, seed: int, count: int, num_clients: int, draw: random.Random

@@ -167,19 +167,17 @@ def test_the_pairing_is_that_of_trying_all_orders(fits: list[list[bool]]) -> Non
 def test_many_alike_calls_and_a_wrong_one_are_judged_at_once() -> None:
     """By trial 10 took 8 s, and each more ten times as long."""
     expected = [PARIS] * 39 + [ROME]
-    began = time.perf_counter()
+    began = time.process_time()
     assert reason(calls(*[RIGHT] * 40), *expected) == "wrong-value"
     assert reason(calls(*[RIGHT] * 39, {"city": "Rome"}), *expected) is None
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize(
     "hostile", ["[{", '{"a":', '{"name":"get_weather",', "[{}", "get_weather(", '{"a":NaN,']
 )
-def test_hostile_text_behind_a_call_is_judged_in_time(hostile: str) -> None:
-    began = time.perf_counter()
-    reason(calls(RIGHT) + hostile * 50_000)
-    assert time.perf_counter() - began < 5
+def test_hostile_text_behind_a_call_is_judged_in_time(hostile: str, grows_linearly: Any) -> None:
+    grows_linearly(lambda count: reason(calls(RIGHT) + hostile * count), 50_000)
 
 
 def test_scores_go_from_easy_to_hard() -> None:

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -141,10 +140,3 @@ def test_unknown_settings_are_refused() -> None:
     """Only dtypes that training can compute in."""
     with pytest.raises(ValidationError):
         ModelSettings.model_validate({"dtype": "fp8"})
-
-
-def test_loading_again_takes_no_time(tiny: Base, tiny_folder: Path) -> None:
-    """The kept base costs a look-up."""
-    start = time.perf_counter()
-    load_base(ModelSettings(name=str(tiny_folder), dtype="fp32", device="cpu"))
-    assert time.perf_counter() - start < 0.1

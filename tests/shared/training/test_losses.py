@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sft_shared.data.chat import IGNORED
@@ -91,7 +91,6 @@ def assert_agree(case: Case, loss: Loss, slow: Callable[[Case], torch.Tensor]) -
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 40),
     st.integers(0, 2**16),

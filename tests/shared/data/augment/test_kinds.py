@@ -70,7 +70,7 @@ def augmentations(draw: st.DrawFn) -> dict[str, Any]:
     return {**chosen, "lexicon": LEXICON} if kind == "entities" else chosen
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(dialogues(), augmentations())
 def test_labels_stay_valid_and_the_answer_says_what_they_say(
     example: Example, chosen: dict[str, Any]
@@ -89,7 +89,7 @@ def test_labels_stay_valid_and_the_answer_says_what_they_say(
         assert copy.provenance.steps[1].endswith(f":{chosen['strength']:g}")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(dialogues(), dialogues(), augmentations())
 def test_a_copy_depends_on_the_settings_and_the_example_alone(
     example: Example, other: Example, chosen: dict[str, Any]

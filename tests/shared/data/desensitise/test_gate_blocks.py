@@ -33,7 +33,7 @@ SAID = [
 
 
 @given(st.lists(st.sampled_from(SAID), min_size=1, max_size=6).map("".join))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_quick_look_at_blocks_misses_nothing(text: str) -> None:
     """What is found in a whole text shows in one of its blocks."""
     flat = plain(text)

@@ -88,7 +88,7 @@ def contents(draw: st.DrawFn) -> list[str | dict[str, Any]]:
     return [texts[0], texts[1], "ok", {**arguments, "n": source.randint(0, 10**12)}, "done"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns=contents())
 def test_twice_is_once(
     step: Desensitiser, turns: list[str | dict[str, Any]], dialogue: Dialogue, applied: Applied
@@ -101,7 +101,7 @@ def test_twice_is_once(
             json.loads(message.content or "")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     text=st.text("王李张伟明一二三〇 13869@.-[]卡号手机:，example.comEXAMPL9砚禾澄泽路quillmere", max_size=60)
 )
@@ -112,7 +112,7 @@ def test_twice_is_once_for_text_that_looks_like_placeholders(steps: Steps, text:
         assert step.text(once, session="s") == once
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(turns=contents())
 def test_the_leak_gate_lets_the_result_pass(
     step: Desensitiser, turns: list[str | dict[str, Any]], dialogue: Dialogue, applied: Applied
@@ -156,7 +156,7 @@ PARTS = (
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     turns=st.lists(
         st.builds(

@@ -47,7 +47,7 @@ def with_other_digits(text: str, seed: int) -> str:
 
 @given(TEXTS, st.integers(0, 2**32), st.booleans())
 @example("密码是mp3abc，cvv2 123", 0, True)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_is_lost_or_added_by_remembering_shapes(text: str, seed: int, first: bool) -> None:
     """The finds are those of all recognisers, for the first text of a shape and for one with other digits."""
     folded = fold(text if first else with_other_digits(text, seed)).text
@@ -66,7 +66,7 @@ def test_a_year_is_no_order(digits: str) -> None:
 
 
 @given(TEXTS, st.integers(0, 2**32))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_texts_of_a_shape_are_read_each_as_it_is(text: str, seed: int) -> None:
     """`read` skips its steps only where they change nothing."""
     for each in (text, with_other_digits(text, seed)):

@@ -236,7 +236,7 @@ def test_found_pairs_are_those_of_comparing_all() -> None:
     assert np.mean(errors) < 0.02
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(questions(3, 40)), max_size=25), st.randoms(use_true_random=False))
 def test_what_stays_has_no_twin_left_and_parts_do_not_matter(texts: list[str], draw: random.Random) -> None:
     """Judged again nothing more goes; cut into parts anywhere, the verdicts are the same."""

@@ -82,7 +82,7 @@ def plainly(records: NDArray[Any], rule: DedupSettings) -> list[int]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.randoms(use_true_random=False),
     st.integers(2, 32),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sft_shared.config import Settings, load_yaml
@@ -59,7 +59,6 @@ def test_every_metric_says_how_it_is_read() -> None:
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 @given(prediction=st.text(max_size=40) | st.sampled_from([STRUCTURED, "[]", "{}", "null"]))
-@settings(deadline=None)  # the first call imports and reads
 def test_any_answer_gets_a_share_and_the_total_is_one_too(
     make: Make, metric: MetricSettings, prediction: str
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import sacrebleu
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
@@ -71,7 +71,6 @@ def test_english_rouge_is_rouge_scores() -> None:
 
 
 @given(words, words)
-@settings(deadline=None)  # the first call imports and reads
 def test_on_any_english_words_both_agree_with_the_tools(one: list[str], other: list[str]) -> None:
     """Whatever language a short text is taken for."""
     said, wanted = " ".join(one), " ".join(other)
@@ -125,7 +124,6 @@ def test_an_answer_in_the_wrong_language_is_no_match() -> None:
 
 
 @given(st.text(max_size=30))
-@settings(deadline=None)  # the first call imports and reads
 def test_the_reference_itself_is_perfect_and_all_values_are_shares(said: str) -> None:
     """For any text with a word in it."""
     reference = "您的 order 已发货 today"

@@ -6,7 +6,7 @@ import doctest
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sft_shared.errors import DataError
@@ -87,7 +87,6 @@ def test_without_the_words_around_a_part_of_a_word_would_be_a_hit() -> None:
     st.text(st.sampled_from(" *\u200b._-"), max_size=4),
     st.text(st.sampled_from("，。! "), max_size=3),
 )
-@settings(deadline=None)  # the first call imports and reads
 def test_signs_between_and_text_around_hide_nothing(before: str, gap: str, after: str) -> None:
     """Up to MAX_GAP of them."""
     text = f"{before} 赌{gap}博{after}"
