@@ -42,11 +42,11 @@ from sft_shared.evaluation.metrics.conduct import Compliance
 from sft_shared.evaluation.results import System, read_system
 from sft_shared.models.load import ModelSettings, load_base
 
-NEW_INTENTS = 3  # of 27, whose examples arrive in the cycle
+NEW_INTENTS = (1, 3)  # of 27, whose examples arrive in a cycle
 NUM_RESAMPLES = 2000
 RACE_BATCH = 8
-SCRATCH_PARTS = (0.35, 0.55, 0.75, 1.0)  # of the steps of the longest training from scratch
-CYCLE_STEPS = (12, 16, 20, 24, 28)
+SCRATCH_PARTS = (0.4, 0.65, 1.0)  # of the steps of the longest training from scratch
+CYCLE_STEPS = (12, 18, 24)
 CYCLE = {  # gentler steps than from scratch, and about as many old examples among them as among all
     "learning_rate": 1e-3,
     "schedule": {"kind": "cosine", "warmup_steps": 4},
@@ -117,7 +117,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if "intents" in runs:
         more, parts = compliance_claims(runs["intents"], adapters["intents"], options)
         found = cycle_race(options, folder / "cycle")
-        claims += [*more, cycle_claim(found, command=command(options))]
+        claims += [*more, *(cycle_claim(seeds, command=command(options)) for seeds in found)]
         families["intents"] |= {"compliance": parts, "cycle": found}
     return {"claims": claims, "families": families}
 
@@ -244,12 +244,12 @@ def _echoed(examples: Sequence[Example], *, of: str) -> dict[str, Any]:
     return {"who": "the questions themselves", "of": of, "n": len(examples), **part}
 
 
-def cycle_race(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
-    """The curves of `bench.claims_cycle` on Bitext, for each seed."""
+def cycle_race(options: argparse.Namespace, folder: Path) -> list[list[dict[str, Any]]]:
+    """The curves of `bench.claims_cycle` on Bitext, for each number of new intents and each seed."""
     rows = draw_per_intent(trainable(options.bitext), count=options.per_intent, seed=0)
     names = sorted({example.category for example in rows})
     examples = listing(rows, names)
-    arriving = set(names[:: len(names) // NEW_INTENTS][:NEW_INTENTS])
+    arriving = [names[:: len(names) // count][:count] for count in NEW_INTENTS]
     test = listing(read_bitext(options.bitext / "test.csv"), names)
     chosen = test[:: max(1, len(test) // options.race_questions)][: options.race_questions]
     training = _training(steps=4, batch_size=RACE_BATCH, cycles=1, threads=options.threads)
@@ -260,19 +260,25 @@ def cycle_race(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]
         training=training,
         cycle_training={**training, **CYCLE},
     )
-    settings = {**vars(plan), "per_intent": options.per_intent, "questions": len(chosen)}
+    settings = {
+        **vars(plan),
+        "per_intent": options.per_intent,
+        "questions": len(chosen),
+        "arriving": arriving,
+    }
     kept = Kept(folder, settings)
     lab = Lab(
         base=load_base(ModelSettings(device="cpu")),
         data=DataSettings(max_tokens=384),
         threads=options.threads,
     )
-    old = [example for example in examples if example.category not in arriving]
-    new = [example for example in examples if example.category in arriving]
-    return [
-        kept.get(f"seed-{seed}", partial(race, lab, old, new, chosen, plan=plan, seed=seed))
+    seeds = [
+        kept.get(f"seed-{seed}", partial(race, lab, examples, arriving, chosen, plan=plan, seed=seed))[
+            "races"
+        ]
         for seed in options.race_seeds
     ]
+    return [list(share) for share in zip(*seeds, strict=True)]
 
 
 def cycle_claim(seeds: Sequence[Mapping[str, Any]], *, command: str) -> dict[str, Any]:
@@ -328,7 +334,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--race-seeds", type=int, nargs="+", default=[0, 1], help="(default: %(default)s)")
     add(
-        "--cycle-steps", type=int, default=200, help="steps of a training from scratch (default: %(default)s)"
+        "--cycle-steps", type=int, default=160, help="steps of a training from scratch (default: %(default)s)"
     )
     add(
         "--threads",

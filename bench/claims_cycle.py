@@ -1,10 +1,10 @@
 """How much faster a cycle reaches a quality than training from scratch: a part of `bench.claims`.
 
-A model knows most intents; examples of some more arrive. The cycle goes on from the model's adapter, on the
-new examples and, by the recipe's `replay`, on old ones of all intents among them. From scratch, all examples
-are trained on. Both are trained several times, for more and more steps, each time with a schedule of that
-length, and measured on questions of all intents. Short and long runs of both sides are timed in turn, so that
-what else the machine does meets both.
+A model knows most intents; examples of some more arrive, once of few and once of more. The cycle goes on from
+the model's adapter, on the new examples and, by the recipe's `replay`, on old ones of all intents among them.
+From scratch, all examples are trained on. Both are trained several times, for more and more steps, each time
+with a schedule of that length, and measured on questions of all intents. Short and long runs of both sides
+are timed in turn, so that what else the machine does meets both.
 
 The quality to reach is one point below the best that any training from scratch reaches. Each side's time is
 that of the shortest training that reaches it, between two lengths by a straight line. All of it is done for
@@ -13,7 +13,7 @@ several seeds, and accuracies and times are their means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from statistics import mean
@@ -50,21 +50,22 @@ class CyclePlan:
 
 def race(
     lab: Lab,
-    old: Sequence[Example],
-    new: Sequence[Example],
+    examples: Sequence[Example],
+    arriving: Sequence[Collection[str]],
     questions: Sequence[Example],
     *,
     plan: CyclePlan,
     seed: int,
-) -> dict[str, Any]:
-    """The curves of one seed. ``new`` are the examples that arrive.
+) -> dict[str, list[dict[str, Any]]]:
+    """The curves of one seed: ``races``, one for each set of ``arriving`` intents.
 
-    ``cycle`` and ``scratch`` are points ``{steps, seconds, right}``; ``right`` says of each question whether
-    it was answered with its intent.
+    Those from scratch are the same in all. ``cycle`` and ``scratch`` are points ``{steps, seconds, right}``;
+    ``right`` says of each question whether it was answered with its intent.
     """
-    known = tokenize_all(old, lab.base.tokenizer, lab.data)
-    fresh = tokenize_all(new, lab.base.tokenizer, lab.data)
+    rows = tokenize_all(examples, lab.base.tokenizer, lab.data)
     initial = TUNING.initial(lab.base, seed=seed)
+    races: list[dict[str, Any]] = []
+    scratch: list[dict[str, Any]] = []
 
     def run(
         parent: Mapping[str, torch.Tensor], rows: Sequence[Row], steps: int, *, replayed: Sequence[Row] = ()
@@ -79,20 +80,30 @@ def race(
         right = [bool(right_intent(text, each)) for text, each in zip(texts, questions, strict=True)]
         return {"steps": steps, "seconds": seconds, "right": right}, result.state
 
-    before, state = run(initial, known, plan.before)
-    points: dict[str, list[dict[str, Any]]] = {"cycle": [], "scratch": []}
+    sides = []
+    for names in arriving:
+        pairs = list(zip(rows, examples, strict=True))
+        known = [row for row, example in pairs if example.category not in names]
+        fresh = [row for row, example in pairs if example.category in names]
+        before, state = run(initial, known, plan.before)
+        cycle: list[dict[str, Any]] = []
+        sides.append((state, known, fresh, cycle))
+        races.append(
+            {
+                "before": before,
+                "cycle": cycle,
+                "scratch": scratch,
+                "num_new": len(fresh),
+                "num_old": len(known),
+                "replay": plan.cycle_training["replay"]["fraction"],
+            }
+        )
     for short, long in zip_longest(plan.cycle, plan.scratch):
-        if short is not None:
-            points["cycle"].append(run(state, fresh, short, replayed=known)[0])
+        for state, known, fresh, cycle in sides if short is not None else ():
+            cycle.append(run(state, fresh, short, replayed=known)[0])
         if long is not None:
-            points["scratch"].append(run(initial, [*known, *fresh], long)[0])
-    return {
-        "before": before,
-        **points,
-        "num_new": len(fresh),
-        "num_old": len(known),
-        "replay": plan.cycle_training["replay"]["fraction"],
-    }
+            scratch.append(run(initial, rows, long)[0])
+    return {"races": races}
 
 
 Curve = Sequence[tuple[float, float]]

@@ -95,7 +95,8 @@ def _family(name: str, family: Mapping[str, Any]) -> Iterator[str]:
     if "compliance" in family:
         yield from _compliance(family["compliance"])
     if "cycle" in family:
-        yield from _cycle(family["cycle"])
+        for seeds in family["cycle"]:
+            yield from _cycle(seeds)
 
 
 def _compliance(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -120,10 +121,10 @@ def _compliance(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _cycle(seeds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     first = seeds[0]
-    share = f"{first['num_new'] / (first['num_new'] + first['num_old']):.0%} of all"
+    share = f"{first['num_new'] / (first['num_new'] + first['num_old']):.0%} of the data"
     found = speedup(curve(seeds, "cycle"), curve(seeds, "scratch"))
     yield ""
-    yield "### A cycle against retraining"
+    yield f"### A cycle against retraining, {share} new"
     yield ""
     reached = "not reached" if found["cycle_s"] is None else f"after {found['cycle_s']:.0f} s"
     yield from _paragraph(

@@ -143,12 +143,17 @@ def test_a_cycle_replays_old_examples_and_both_sides_run_each_length(
         training=training,
         cycle_training={**training, "replay": {"fraction": 0.5}},
     )
-    old, new, _ = shop.clients.values()
-    found = race(lab, old, new, shop.held_out[:2], plan=plan, seed=0)
-    assert [point["steps"] for point in found["cycle"]] == [1, 2]
-    assert [point["steps"] for point in found["scratch"]] == [2]
-    assert (found["num_old"], found["num_new"], found["replay"]) == (len(old), len(new), 0.5)
-    assert all(len(point["right"]) == 2 and point["seconds"] > 0 for point in found["cycle"])
+    examples = [example for share in shop.clients.values() for example in share]
+    names = sorted({example.category for example in examples})
+    few, more = race(lab, examples, [names[:1], names[:2]], shop.held_out[:2], plan=plan, seed=0)["races"]
+    for found, count in ((few, 1), (more, 2)):
+        new = [example for example in examples if example.category in names[:count]]
+        assert [point["steps"] for point in found["cycle"]] == [1, 2]
+        assert [point["steps"] for point in found["scratch"]] == [2]
+        sizes = (len(examples) - len(new), len(new), 0.5)
+        assert (found["num_old"], found["num_new"], found["replay"]) == sizes
+        assert all(len(point["right"]) == 2 and point["seconds"] > 0 for point in found["cycle"])
+    assert few["scratch"] == more["scratch"]
 
 
 def test_the_race_is_to_a_quality_fixed_by_the_training_from_scratch() -> None:
@@ -176,7 +181,7 @@ def test_the_page_says_where_a_bar_is_missed(tmp_path: Path) -> None:
         "clients": {"edge-1": 3},
         "seconds": {},
         "main_metric": "intent",
-        "cycle": seeds([(2.0, 0.3)], scratch),
+        "cycle": [seeds([(2.0, 0.3)], scratch)],
         "compliance": [
             {
                 "who": "base",

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sft_shared.data.desensitise.blocks import MOST_SHAPES
-from sft_shared.data.desensitise.canonical import fold
 from sft_shared.data.desensitise.cues import SAID_OF, SENTENCE_ENDS, Reading, Theme
+from sft_shared.data.desensitise.folding import fold
 from sft_shared.data.desensitise.numerals import plain
 from sft_shared.data.desensitise.placeholders import PROVINCES
 from sft_shared.data.desensitise.spans import Span

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import ahocorasick
 
-from sft_shared.data.desensitise.canonical import Canonical
+from sft_shared.data.desensitise.folding import Canonical
 from sft_shared.data.desensitise.lexicon import listed
 from sft_shared.data.desensitise.spans import Kind
 
@@ -105,7 +105,7 @@ SENTENCE_ENDS = re.compile(r"[。！!]|(?<!no)(?<!num)[.;；]\s|[?？](?!\s*\n)|
 SAID_OF = re.compile(
     r"[\s\"'”’),(–—-]*(?:(?:这|那|该|此)(?:个|张|串|笔|条)\s?|(?:(?:这|那)(?:个|张|串)?)?(?:就|便)?(?:是|为|is|was|"
     r"as|\()|(?:that|this|it|which)(?:['’]?s| is| was))\s*"
-    r"(?:我|他|她|您|你|本人|客户|my|the|his|her|our|your|their|a)?"
+    r"(?:我|他|她|您|你|本人|客户|my|the|his|her|our|your|their|a|[A-Z][a-z]+['’]s)?"
     r"(?:们|的|\s)*(?:new|main|home|work|mobile|新|旧|常用|预留|[A-Z][a-z]+)?的?\s*",
     re.I,
 )

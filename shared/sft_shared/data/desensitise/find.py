@@ -11,8 +11,9 @@ from pydantic import Field, field_validator
 
 from sft_shared.config import Settings
 from sft_shared.data.desensitise.blocks import LONGEST_REMEMBERED, MOST_REMEMBERED, blocks, of_late
-from sft_shared.data.desensitise.canonical import Canonical, read
+from sft_shared.data.desensitise.canonical import read
 from sft_shared.data.desensitise.crossings import Stretch, crossings
+from sft_shared.data.desensitise.folding import Canonical
 from sft_shared.data.desensitise.shapes import find_alone, find_by_all, find_written
 from sft_shared.data.desensitise.spans import Kind, Span, resolve
 from sft_shared.data.desensitise.turns import find_over_turns

@@ -9,11 +9,13 @@ from itertools import pairwise
 from sft_shared.data.desensitise.cues import Reading
 from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
 from sft_shared.data.desensitise.digits import is_quantity
+from sft_shared.data.desensitise.phone_context import is_harmless
 from sft_shared.data.desensitise.spans import Span
 
 _INSIDE = (
     r"(?:(?:x|×|ext(?:ension|n)?\.?[=:-]?|转|分机号?|#)\s{0,2}(?:(?:number|no\.?|is|是)\s?|[:#])?|"
-    r"(?:press|option|opt\.?)\s)\d{1,6}(?![0-9A-Za-z])"
+    r"(?:press|option|opt\.?)\s)(?:\d{1,6}(?![0-9A-Za-z])|"
+    r"(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)(?:[ -]|\b)){1,6}(?<=[a-z]))"
 )
 _EXTENSION = re.compile(
     rf",{{1,3}}\d{{3,11}}#|\s?\({_INSIDE}\)|"
@@ -30,8 +32,13 @@ _SECOND = re.compile(  # 0571-87028078/87023752: a number that shares its area c
 )
 _LOCAL = re.compile(r"(?<= )(?<!\d )[2-9]\d\d-\d{4}(?![0-9A-Za-z-]|\.\d)")
 _STATED_LOCAL = re.compile(
-    r"\b(?:try|ring|dial|(?:reach |get )?(?:me|us|him|her|them) (?:at|on)|number(?:'s| is)?) "
-    r"(?P<local>[2-9]\d\d[-.]\d{4})(?![0-9A-Za-z-]|\.\d)",
+    r"\b(?:try|ring|dial|(?:reach |get |hit )?(?:me|us|him|her|them)(?: up)? (?:at|on)|number(?:'s| is)?) "
+    r"(?P<local>[2-9]\d\d(?P<mark>[-.]?)\d{4})(?![0-9A-Za-z-]|\.\d)",
+    re.I,
+)
+_ASKED_LOCAL = re.compile(
+    r"(?<![0-9A-Za-z.+/$-])(?<!\d )[2-9]\d\d-\d{4}"
+    r"(?=,? (?:please |and |just )*(?:ask for|call me|text me|ring me)\b)",
     re.I,
 )
 _IN_FICTION = re.compile(r"(?<![0-9A-Za-z.+/-])(?<!\d[ .])555(?P<mark>[- ]?)01\d\d(?![0-9A-Za-z-]|[.,]\d)")
@@ -69,8 +76,11 @@ def stated_local_ones(reading: Reading) -> Iterator[Span]:
     for found in _IN_FICTION.finditer(text):
         if found["mark"] or reading.is_dictated(*found.span()):
             yield Span(*found.span(), "phone", 0.55)
+    for found in _ASKED_LOCAL.finditer(text):
+        yield Span(*found.span(), "phone", 0.55)
     for found in _STATED_LOCAL.finditer(text):
-        if not is_quantity(text, *found.span("local")):
+        written = found["mark"] or reading.is_dictated(*found.span("local"))
+        if written and not is_quantity(text, *found.span("local")):
             yield Span(*found.span("local"), "phone", 0.55)
 
 
@@ -114,6 +124,14 @@ _JOINT = re.compile(
     re.I,
 )
 _WRAPS = re.compile(r" ?\n ?|[^\w\n]{1,6}")
+_ODD_MARKS = re.compile(  # 415... 673... 0928, 415*673*0928, (415)(673)(0928)
+    r"\([2-9]\d\d\)[ .-]?\([2-9]\d\d\)[ .-]?\(\d{4}\)|"
+    r"(?<![0-9A-Za-z.+$*:~-])(?<!\d )[2-9]\d\d(?P<mark> ?(?:\.{2,3}|…|[*:~]) ?|\. )[2-9]\d\d(?P=mark)\d{4}"
+    r"(?![0-9A-Za-z]|[*:~]\d)"
+)
+_MAY_HAVE_ODD_MARKS = re.compile(
+    r"\(\d{3}\)[ .-]?\(\d{3}\)[ .-]?\(\d{4}\)|\d{3} ?[.…*:~][.…*:~ ]{0,3}\d{3} ?[.…*:~][.…*:~ ]{0,3}\d{4}"
+)
 _FARTHEST, _CLOSE = 40, 8  # characters from one part to the next, at most and of one value
 _MOST_PARTS = 4
 _FEWEST_DIGITS, _MOST_DIGITS = 10, 13
@@ -122,7 +140,11 @@ _LONGEST_PART = 9  # digits
 
 def may_be_in_parts(shape: Reading) -> bool:
     """May `in_parts` find anything in a text with other digits than ``shape``?"""
-    return ("phone" in shape.themes or "+" in shape.text) and next(_rows(shape.text), None) is not None
+    if _MAY_HAVE_ODD_MARKS.search(shape.text):
+        return True
+    if "phone" not in shape.themes and "+" not in shape.text:
+        return False
+    return next(_rows(shape.text), None) is not None or _BACKWARDS.search(shape.text) is not None
 
 
 def in_parts(reading: Reading) -> Iterator[Span]:
@@ -130,8 +152,12 @@ def in_parts(reading: Reading) -> Iterator[Span]:
 
     Together they must reach somebody.
     """
+    for found in _ODD_MARKS.finditer(reading.text):
+        if is_valid_in("US", re.sub(r"\D", "", found[0])) and not is_harmless(reading, found.start()):
+            yield Span(*found.span(), "phone", 0.6)
     if "phone" not in reading.themes and "+" not in reading.text:
         return
+    yield from _backwards(reading)
     for row in _rows(reading.text):
         cues = [reading.cue_before(part.start()) for part in row[:2]]
         said = any(cue is not None and cue.theme == "phone" for cue in cues)
@@ -142,9 +168,25 @@ def in_parts(reading: Reading) -> Iterator[Span]:
         elif not (said and _reaches_somebody(digits)):
             continue
         if all(right.start() - left.end() <= _CLOSE for left, right in pairwise(row)):
-            yield _in_brackets(reading.text, Span(row[0].start(), row[-1].end(), "phone", 0.75))
+            yield in_brackets(reading.text, Span(row[0].start(), row[-1].end(), "phone", 0.75))
         else:
             yield from (Span(*part.span(), "phone", 0.59) for part in row)
+
+
+_BACKWARDS = re.compile(  # ends in 0928 and starts with 415673
+    r"\b(?:ends?|ending|finish(?:es|ing)?|last (?:four|4|part|half)(?: digits)?)(?: is| are| in| with)? "
+    r"(?P<tail>\d{3,7})[ ,.;]{1,3}(?:and |it |then )*"
+    r"(?:starts?|starting|begins?|beginning|first (?:six|6|three|3|five|5|part|half)(?: digits)?|area code|"
+    r"front)(?: is| are| in| with)? (?P<head>\d[\d -]{1,7}\d)(?!\d)",
+    re.I,
+)
+
+
+def _backwards(reading: Reading) -> Iterator[Span]:
+    """The two halves of a number, the last one first."""
+    for found in _BACKWARDS.finditer(reading.text):
+        if _reaches_somebody(re.sub(r"\D", "", found["head"]) + found["tail"]):
+            yield from (Span(*found.span(half), "phone", 0.59) for half in ("tail", "head"))
 
 
 def _reaches_somebody(digits: str) -> bool:
@@ -153,7 +195,7 @@ def _reaches_somebody(digits: str) -> bool:
     return is_valid_in("US", digits) or is_valid_in("IN", digits) or is_valid_abroad(digits)
 
 
-def _in_brackets(text: str, span: Span) -> Span:
+def in_brackets(text: str, span: Span) -> Span:
     """With the brackets at its ends of which it holds the other: (617)-(555)-(0106)."""
     inside = text[span.start : span.end]
     before, after = text[max(0, span.start - 1) : span.start], text[span.end : span.end + 1]

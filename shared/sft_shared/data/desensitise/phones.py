@@ -17,6 +17,7 @@ from sft_shared.data.desensitise.phone_context import (
     is_said,
 )
 from sft_shared.data.desensitise.phone_parts import (
+    in_brackets,
     in_parts,
     local_ones,
     may_be_in_parts,
@@ -50,11 +51,11 @@ _SERVICE = re.compile(
 )
 _EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d{1,6}(?![0-9]))?"
 _AMERICAN = re.compile(
-    rf"(?:(?<![0-9A-Za-z.+$-])|(?<=[a-z])(?=\())(?P<country>\(?(?:\+|00)?1\)?(?:[ .-]{{1,2}}|(?=\()))?"
+    rf"(?:(?<![0-9A-Za-z.+$-])|(?<=[a-z])(?=\())(?P<country>\(?(?:\+|00)?1\)?(?:[ ./-]{{1,2}}|(?=\()))?"
     rf"(?:(?P<round>(?:[({{\[] ?)?[2-9]\d\d ?[)}}\]])[ .\n-]{{0,2}}|"
     rf"[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
     rf"(?:(?(round)\d|[2-9]))\d\d"
-    rf"(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?(round)(?: ?[.-] ?| )?|(?: ?[.-] ?| ))))\d{{4}}"
+    rf"(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?(round)(?: ?[.-] ?|[ \n])?|(?: ?[.-] ?| ))))\d{{4}}"
     rf"(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
     re.I,
 )
@@ -91,7 +92,7 @@ _SHORT_CODE = re.compile(
 )
 _ANY_SHORT_CODE = re.compile(r"(?<![0-9A-Za-z.-])\d{5,6}(?![0-9A-Za-z]|[.-]\d)")
 _STATED = re.compile(
-    r"\b(?:(?:it'?s|it is|number(?: is|'s)?|on|at|me|try|dial|ring|contact)\s|"
+    r"\b(?:(?:it'?s|it is|that'?s|number(?: is|'s)?|on|at|me|try|dial|ring|contact)\s|"
     r"(?:calls?|code|texts?|sms|otp|messages?|voicemail|sent|goes|went|texted|"
     r"called|rang|forwarded|ported)(?: is| was| it)? (?:to|from|at) |"
     r"(?:change[sd]?|switch(?:ed)?|moved?|came?|comes|arrived?)(?: it)? (?:to|from|on) |hit me up |hmu |"
@@ -101,7 +102,7 @@ _STATED = re.compile(
     r"(?:phone|tel|telephone|mobile|cell|fax)[:.]?\s{2,4}|me: |caller:? |(?:a|his|her|their|this) number: |"
     r"(?:recharge|top ?up|register)(?: [a-z0-9 ]{1,12})? |"
     r"(?:mum|mom|dad|wife|husband|son|daughter|sister|brother|gran|boss|shop|landlord|doctor|vet|driver|courier|"
-    r"plumber|nurse|neighbou?r|school|reception|manager|agent|(?-i:[A-Z][a-z]+)'s):? |"
+    r"plumber|nurse|neighbou?r|school|reception|manager|agent|(?-i:[A-Z][a-z]+)'s)(?::| ?[-–])? |"
     r"(?:home|work|office|day|evening|daytime|primary|secondary|alternate|backup|emergency|recipient|contact|caller_?id|ani|"
     r"[hcwmtp])[\"']?[:=] ?[\"']?|(?:^|\n)(?:sure|yes|yeah|yep|ok|okay|hi|hello|thanks)[,:;.!]? )$",
     re.I,
@@ -139,7 +140,7 @@ def find_mobiles(reading: Reading, number: Number) -> Iterator[Span]:
     Of a number that `may_be_mobile`.
     """
     for span in _judged(reading, number):
-        yield with_addition(reading.text, span)
+        yield with_addition(reading.text, in_brackets(reading.text, span))
 
 
 def _judged(reading: Reading, number: Number) -> Iterator[Span]:

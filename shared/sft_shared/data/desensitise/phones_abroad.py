@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import phonenumbers
 
 from sft_shared.data.desensitise.cues import Reading
-from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere
+from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
 from sft_shared.data.desensitise.digits import is_draw, is_quantity
 from sft_shared.data.desensitise.phone_context import ASKS_TO_CALL, is_harmless, is_said
 from sft_shared.data.desensitise.spans import Span
@@ -22,7 +22,7 @@ _INTERNATIONAL = re.compile(
 _PLUS = re.compile(r"^(?:plus |\+|0011|011|00)", re.I)
 _TRUNK = re.compile(
     r"(?<![0-9A-Za-z_.+/$-])(?<!\d[.:])(?:[({\[]0\d{1,4}[)}\]][ ./-]?|\(0\)\d{2,4}[ ./-]?|"
-    r"0\d{0,5}(?:[ ./_-]|  | [/-] ))\d{1,8}(?:(?:[ ./_-]|  | [/-] )\d{1,5}){0,9}"
+    r"0\d{0,5}(?:[ ./_-]|  | [/-] ))\d{1,8}(?:(?:[ ./_-]|  | [/-] )\d{1,6}){0,9}"
     r"(?![\d-]|[.:/]\d|(?!x{1,3}(?!\w))[A-Za-z_])"
 )
 _AFTER_CODE = re.compile(r"[A-Za-z]{2} \d{1,6} $")  # "Sydney NSW 2000 02 5550 0190"
@@ -36,6 +36,11 @@ _PLUSLESS = re.compile(  # 852 9123 4424, 86 21 6248 3395
     r"(?:[ -]\d{3,5}){1,2}(?![\d-]|[ .:/,]\d|[A-Za-z])"
 )
 _COUNTRY_BEFORE = re.compile(r"(?<![0-9A-Za-z.+/-])(?<!\d )[1-9]\d{0,2}[ -]$")
+_RUSSIAN = re.compile(  # 8 (495) 123-45-67
+    r"(?<![0-9A-Za-z_.+/$-])(?<!\d )8[ -]?(?:\([3489]\d\d\)|[3489]\d\d)[ -]?\d{3}[ -]\d\d[ -]\d\d"
+    r"(?![\d-]|[.:/]\d|[A-Za-z])"
+)
+_BRAZILIAN = re.compile(r"\(\d\d\) ?9?\d{4}-\d{4}")
 _FREE = re.compile(r"(?<![0-9A-Za-z.+-])1[38]00[ -]?\d{3}[ -]?\d{3}(?![0-9A-Za-z-])")
 
 
@@ -55,10 +60,13 @@ def national(reading: Reading) -> Iterator[Span]:
     for found in _BRACKETED.finditer(text):
         digits = re.sub(r"\D", "", found[0])
         said = is_said(reading, *found.span())
-        if (is_valid_abroad(digits) or (said and is_valid_anywhere(digits))) and not is_quantity(
-            text, *found.span()
-        ):
+        valid = is_valid_abroad(digits) or (said and is_valid_anywhere(digits))
+        valid = valid or (_BRAZILIAN.fullmatch(found[0]) is not None and is_valid_in("BR", digits))
+        if valid and not is_quantity(text, *found.span()):
             yield Span(*found.span(), "phone", 0.8 if said else 0.66)
+    for found in _RUSSIAN.finditer(text):
+        if is_valid_in("RU", re.sub(r"\D", "", found[0])) and not is_harmless(reading, found.start()):
+            yield Span(*found.span(), "phone", 0.7)
     for found in _PLUSLESS.finditer(text):
         other = reading.cue_before(found.start(), reach=20)
         fits = (other is None or other.theme == "phone") and len(re.sub(r"\D", "", found[0])) >= 10
@@ -84,8 +92,11 @@ def national(reading: Reading) -> Iterator[Span]:
             odd = _ODD.search(found[0]) or 1 in sizes
             if is_draw(digits, sizes) or (not said and len(digits) != 11 and odd):
                 continue
+            french = sizes == [2] * 5 and digits[1] in "67"
             if (said and not (pairs and len(digits) != 10)) or (
-                (other is None or other.theme == "card") and not pairs and is_valid_anywhere(digits)
+                (other is None or other.theme == "card")
+                and (not pairs or french)
+                and is_valid_anywhere(digits)
             ):
                 yield Span(start, end, "phone", 0.8 if said else 0.66)
 

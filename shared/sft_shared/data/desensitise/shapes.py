@@ -29,13 +29,14 @@ from sft_shared.data.desensitise import (
     plates,
 )
 from sft_shared.data.desensitise.blocks import MOST_SHAPES
-from sft_shared.data.desensitise.canonical import ALIKE, Canonical
+from sft_shared.data.desensitise.canonical import ALIKE
 from sft_shared.data.desensitise.chinese_addresses import find_chinese_addresses
 from sft_shared.data.desensitise.chinese_names import find_chinese_names
 from sft_shared.data.desensitise.cues import WITH_DIGITS, Reading
 from sft_shared.data.desensitise.digits import Number, chains, numbers
 from sft_shared.data.desensitise.english_addresses import find_english_addresses
 from sft_shared.data.desensitise.english_names import find_english_names
+from sft_shared.data.desensitise.folding import Canonical
 from sft_shared.data.desensitise.spans import Span
 
 Recogniser = Callable[[Reading], Iterator[Span]]

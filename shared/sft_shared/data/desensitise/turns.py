@@ -8,15 +8,17 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sft_shared.data.desensitise.blocks import of_late
-from sft_shared.data.desensitise.canonical import Canonical, read, read_few
+from sft_shared.data.desensitise.canonical import read
 from sft_shared.data.desensitise.cards import find_cards
 from sft_shared.data.desensitise.chinese_name_labels import could_be_chinese_name
 from sft_shared.data.desensitise.cues import Reading, Theme
 from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
+from sft_shared.data.desensitise.dictation import read_few
 from sft_shared.data.desensitise.digits import Number
 from sft_shared.data.desensitise.disguises import GAP
 from sft_shared.data.desensitise.documents import find_resident_ids
 from sft_shared.data.desensitise.english_name_phrases import could_be_english_name
+from sft_shared.data.desensitise.folding import Canonical
 from sft_shared.data.desensitise.network import find_emails, may_hold_email
 from sft_shared.data.desensitise.spans import Kind, Span
 
@@ -76,9 +78,26 @@ def _numbers(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[
             begun = _BEGINS.match(read(texts[first])[1].text) is not None
             kind = _kind(digits, theme, begun=begun) or _phone_in_usual_parts(texts, parts, theme)
             if kind:
-                for place, (begin, end, _) in parts:
+                for number, (place, (begin, end, _)) in enumerate(parts):
+                    begin, end = _with_marks(
+                        texts[place], begin, end, is_first=number == 0, is_last=number == len(parts) - 1
+                    )
                     plus = kind == "phone" and texts[place][begin - 1 : begin] in ("+", "＋")
                     yield place, Span(begin - plus, end, kind, 0.9)
+
+
+def _with_marks(text: str, begin: int, end: int, *, is_first: bool, is_last: bool) -> tuple[int, int]:
+    """With the mark at which a number is cut, before the part or behind it.
+
+    >>> _with_marks("on 415-673-", 3, 10, is_first=True, is_last=False)
+    (3, 11)
+    """
+    mark = "." if "." in text[begin:end] else "-"
+    if not is_first and text[begin - 1 : begin] == mark:
+        begin -= 1
+    if not is_last and text[end : end + 1] == mark:
+        end += 1
+    return begin, end
 
 
 def _read_back(texts: Sequence[str], pieces: Sequence[_Place | None]) -> Iterator[tuple[int, Span]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sft_shared.data.desensitise.canonical import fold
 from sft_shared.data.desensitise.cues import Reading
+from sft_shared.data.desensitise.folding import fold
 from sft_shared.data.desensitise.passwords import find_passwords
 
 

@@ -34,6 +34,13 @@ def split(turns: list[str]) -> list[list[str]]:
         ("555-0143, ask for the manager", ["555-0143"]),
         ("cell 206☎️555☎️0143", ["206☎️555☎️0143"]),
         ("call +44 7733\n418220", ["+44 7733\n418220"]),
+        ("206... 555... 0143", ["206... 555... 0143"]),
+        ("206*555*0143 is mine", ["206*555*0143"]),
+        ("(206)(555)(0143)", ["(206)(555)(0143)"]),
+        ("+1 (206) 555\n0143", ["+1 (206) 555\n0143"]),
+        ("555-0143, please ask for Dan", ["555-0143"]),
+        ("hit me up at five five five oh one four three", ["five five five oh one four three"]),
+        ("my cell ends in 0143 and starts with 206555", ["0143", "206555"]),
     ],
 )
 def test_a_number_in_parts_is_found(text: str, numbers: list[str]) -> None:
@@ -60,6 +67,9 @@ def test_a_number_in_parts_is_found(text: str, numbers: list[str]) -> None:
         "zips 94107 94110",
         "call 415 about the 286 boxes of 9931",
         "twenty twenty, twenty twenty one, twenty twenty two",
+        "port 206:555:0143:99",
+        "my cell number ends in 0143 and starts to ring",
+        "set 734-0143 aside",
     ],
 )
 def test_other_numbers_near_words_of_telephones_are_left(text: str) -> None:
@@ -80,6 +90,7 @@ def test_other_numbers_near_words_of_telephones_are_left(text: str) -> None:
         "206-555-0182, press 2",
         "+1 206 555 0156,,84412345#",
         "13755501426/27",
+        "two oh six five five five oh one four three, extension four two",
     ],
 )
 def test_what_is_said_in_addition_belongs_to_the_number(number: str) -> None:
@@ -110,6 +121,12 @@ def test_what_is_said_in_addition_belongs_to_the_number(number: str) -> None:
         "00447733418220",
         "852 9123 4424",
         "0 7733 418 220",
+        "0-7733-418220",
+        "8 (495) 123-45-67",
+        "8-916-123-45-67",
+        "(11) 91234-5678",
+        "06 42 19 87 03",
+        "1/206/555/0143",
     ],
 )
 def test_a_number_is_found_as_dialled_at_home_or_from_afar(number: str) -> None:
@@ -121,6 +138,18 @@ def test_a_number_is_found_as_dialled_at_home_or_from_afar(number: str) -> None:
     ("text", "number"),
     [
         ("dial 1-888-GO-PARCEL", "1-888-GO-PARCEL"),
+        ("toll-free: 8885550199", "8885550199"),
+        ("that's 2065550143 btw", "2065550143"),
+        ("Plumber - 2065550143", "2065550143"),
+        ("2065550143 (Joe's cell)", "2065550143"),
+        (
+            "two oh six dot five five five dot oh one four three",
+            "two oh six dot five five five dot oh one four three",
+        ),
+        (
+            "(two oh six) five five five oh one four three",
+            "(two oh six) five five five oh one four three",
+        ),
         ("call 0800 REVERSE", "0800 REVERSE"),
         ("ring 415-CALL-NOW", "415-CALL-NOW"),
         ("☎ 01614960431", "01614960431"),
@@ -165,6 +194,9 @@ def test_cues_and_signs_of_a_number(text: str, number: str) -> None:
     [
         (["phone?", "+44", "and", "7733 418 220"], [[], ["+44"], [], ["7733 418 220"]]),
         (["0151", "ok", "496", "and the rest", "0233"], [["0151"], [], ["496"], [], ["0233"]]),
+        (["call me at 206-555-", "0143, sorry"], [["206-555-"], ["0143"]]),
+        (["206-555", "-0143"], [["206-555"], ["-0143"]]),
+        (["206.555.", "0143"], [["206.555."], ["0143"]]),
         (
             ["Your mobile?", "oh seven seven double oh", "mm", "nine hundred", "yes", "four one eight"],
             [[], ["oh seven seven double oh"], [], ["nine hundred"], [], ["four one eight"]],

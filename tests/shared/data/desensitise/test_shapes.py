@@ -8,8 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sft_shared.data.desensitise.canonical import Canonical, fold, read, read_digits
+from sft_shared.data.desensitise.canonical import read
+from sft_shared.data.desensitise.dictation import read_digits
 from sft_shared.data.desensitise.disguises import escapes, separators
+from sft_shared.data.desensitise.folding import Canonical, fold
 from sft_shared.data.desensitise.shapes import find_alone, find_by_all, find_written
 
 PIECES = """

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sft_shared.data.desensitise.canonical import fold, read_digits
+from sft_shared.data.desensitise.dictation import read_digits
+from sft_shared.data.desensitise.folding import fold
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,12 @@ def test_odd_widths_become_ascii(written: str, plain: str) -> None:
         ("four one five, double five five, two six seven one", "4155552671"),
         ("twenty-one forty five nine", "21459"),
         ("粤B·幺二三四五", "粤B·12345"),
+        ("two oh six dot five five five dot oh one four three", "206.555.0143"),
+        ("two oh six, ok, five five five, and then oh one four three", "2065550143"),
+        ("(two oh six) five five five oh one four three", "(206)5550143"),
+        ("two oh six, five five five, twenty-two hundred", "2065552200"),
+        ("oh sorry, that's two oh six double five", "oh sorry, that's 20655"),
+        ("ohone sixone four nine six", "0161496"),
     ],
 )
 def test_dictated_digits_are_read(said: str, digits: str) -> None:
@@ -57,6 +64,8 @@ def test_dictated_digits_are_read(said: str, digits: str) -> None:
         "one of the two dogs",
         "the old one 07801 318345 is off",
         "someone phoned the seventh tenant",
+        "too good, oh so good",
+        "point one is that one",
         "一五一十地说，再三要求",
     ],
 )
