@@ -57,7 +57,7 @@ _WORD = (
     rf"(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|(?:{_UNIT}){{1,12}})(?![a-z])"
 )
 _FILLERS = (
-    r"dash|hyphen|dot|point|period|space|slash|then|and|next|uh|um|er|erm|hmm|yeah|yes|ok|okay|right|so|sorry|"
+    r"dash|hyphen|dot|point|period|space|slash|then|and|next|uh|um|er|erm|hmm|yeah|yes|ok|okay|right|so|"
     r"it['’]?s|that['’]?s|followed by|got it|(?:the )?area code|\[pause\]|\(pause\)"
 )
 _BETWEEN = rf"[\s,.;…/~*|()-]{{1,5}}(?:(?:{_FILLERS})[\s,.;:…?()-]+){{0,3}}"
@@ -243,7 +243,7 @@ def _joined(text: str, pieces: list[Piece]) -> list[Piece]:
             written = text[start - 1].isascii() and text[end].isascii() and text[start - 1 : start].isdigit()
             comma = "," in text[start:end] and not text[start - 1].isascii()
             if start < end and not (written and text[end].isdigit()):
-                closed = ")" in text[start:end] and "(" not in text[start:end]
+                closed = ")" in text[start:end] and "(" not in text[pieces[0][0] : end]
                 joined.append((start, end, ")" if closed else "," if comma else ""))
         joined.append(piece)
     return joined

@@ -33,11 +33,11 @@ _SECOND = re.compile(  # 0571-87028078/87023752: a number that shares its area c
 _LOCAL = re.compile(r"(?<= )(?<!\d )[2-9]\d\d-\d{4}(?![0-9A-Za-z-]|\.\d)")
 _STATED_LOCAL = re.compile(
     r"\b(?:try|ring|dial|(?:reach |get |hit )?(?:me|us|him|her|them)(?: up)? (?:at|on)|number(?:'s| is)?) "
-    r"(?P<local>[2-9]\d\d(?P<mark>[-.]?)\d{4})(?![0-9A-Za-z-]|\.\d)",
+    r"(?P<local>[1-9]\d\d(?P<mark>[-.]?)\d{4})(?![0-9A-Za-z-]|\.\d)",
     re.I,
 )
 _ASKED_LOCAL = re.compile(
-    r"(?<![0-9A-Za-z.+/$-])(?<!\d )[2-9]\d\d-\d{4}"
+    r"(?<![0-9A-Za-z.+/$-])(?<!\d )[1-9]\d\d-\d{4}"
     r"(?=,? (?:please |and |just )*(?:ask for|call me|text me|ring me)\b)",
     re.I,
 )
@@ -125,12 +125,14 @@ _JOINT = re.compile(
 )
 _WRAPS = re.compile(r" ?\n ?|[^\w\n]{1,6}")
 _ODD_MARKS = re.compile(  # 415... 673... 0928, 415*673*0928, (415)(673)(0928)
-    r"\([2-9]\d\d\)[ .-]?\([2-9]\d\d\)[ .-]?\(\d{4}\)|"
-    r"(?<![0-9A-Za-z.+$*:~-])(?<!\d )[2-9]\d\d(?P<mark> ?(?:\.{2,3}|…|[*:~]) ?|\. )[2-9]\d\d(?P=mark)\d{4}"
+    r"\([2-9]\d\d\)[ .-]?\(\d{3}\)[ .-]?\(\d{4}\)|(?<![0-9A-Za-z.+/$-])(?<!\d )"
+    r"[2-9]\d\d(?P<pair>[ .-])\d{3}(?P=pair)\d\d(?P=pair)\d\d(?![0-9A-Za-z-]|[ .,]\d)|"
+    r"(?<![0-9A-Za-z.+$*:~-])(?<!\d )[2-9]\d\d(?P<mark> ?(?:\.{2,3}|…|[*:~]) ?|\. )\d{3}(?P=mark)\d{4}"
     r"(?![0-9A-Za-z]|[*:~]\d)"
 )
 _MAY_HAVE_ODD_MARKS = re.compile(
-    r"\(\d{3}\)[ .-]?\(\d{3}\)[ .-]?\(\d{4}\)|\d{3} ?[.…*:~][.…*:~ ]{0,3}\d{3} ?[.…*:~][.…*:~ ]{0,3}\d{4}"
+    r"\d{3}([ .-])\d{3}\1\d\d\1\d\d|\(\d{3}\)[ .-]?\(\d{3}\)[ .-]?\(\d{4}\)|"
+    r"\d{3} ?[.…*:~][.…*:~ ]{0,3}\d{3} ?[.…*:~][.…*:~ ]{0,3}\d{4}"
 )
 _FARTHEST, _CLOSE = 40, 8  # characters from one part to the next, at most and of one value
 _MOST_PARTS = 4
@@ -155,6 +157,7 @@ def in_parts(reading: Reading) -> Iterator[Span]:
     for found in _ODD_MARKS.finditer(reading.text):
         if is_valid_in("US", re.sub(r"\D", "", found[0])) and not is_harmless(reading, found.start()):
             yield Span(*found.span(), "phone", 0.6)
+    yield from _behind_code(reading.text)
     if "phone" not in reading.themes and "+" not in reading.text:
         return
     yield from _backwards(reading)
@@ -171,6 +174,26 @@ def in_parts(reading: Reading) -> Iterator[Span]:
             yield in_brackets(reading.text, Span(row[0].start(), row[-1].end(), "phone", 0.75))
         else:
             yield from (Span(*part.span(), "phone", 0.59) for part in row)
+
+
+_NAMED_CODE = re.compile(  # area code 617, the 617 area, (617) then
+    r"\b(?:(?:area|country)[ -]?code(?:['’]s| is|[:=])?|area) ?\(?\+?(?P<code>\d{1,3})\)?(?!\d)|"
+    r"(?<![0-9A-Za-z.+/$-])\(?(?P<area>\d{3})\)?(?: area\b|,? (?:and )?then\b)",
+    re.I,
+)
+_REST = re.compile(r"(?<![0-9A-Za-z.+/$-])\d{3,5}(?:[-. ]?\d{3,6}){1,2}(?![0-9A-Za-z-]|[.,]\d)")
+
+
+def _behind_code(text: str) -> Iterator[Span]:
+    """A code that is called one, and the rest of the number near it, before or behind."""
+    for found in _NAMED_CODE.finditer(text):
+        name = "code" if found["code"] else "area"
+        for rest in _REST.finditer(text, max(0, found.start() - _FARTHEST), found.end() + _FARTHEST):
+            digits = found[name] + re.sub(r"\D", "", rest[0])
+            is_country = found[0].lower().startswith("country")
+            if is_valid_abroad(digits) if is_country else is_valid_in("US", digits):
+                yield Span(*found.span(name), "phone", 0.59)
+                yield Span(*rest.span(), "phone", 0.59)
 
 
 _BACKWARDS = re.compile(  # ends in 0928 and starts with 415673

@@ -53,8 +53,8 @@ _EXTENSION = r"(?P<extension>[\s,;-]{0,3}(?:x|ext[.=]?|extension|转|#)\s{0,2}\d
 _AMERICAN = re.compile(
     rf"(?:(?<![0-9A-Za-z.+$-])|(?<=[a-z])(?=\())(?P<country>\(?(?:\+|00)?1\)?(?:[ ./-]{{1,2}}|(?=\()))?"
     rf"(?:(?P<round>(?:[({{\[] ?)?[2-9]\d\d ?[)}}\]])[ .\n-]{{0,2}}|"
-    rf"[2-9]\d\d(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
-    rf"(?:(?(round)\d|[2-9]))\d\d"
+    rf"(?:[2-9]\d\d|123(?=.456.))(?:(?P<mark>[ .·/]| ?- ?)|/(?=\d{{3}}-)))"
+    rf"(?:(?(round)\d|(?:[2-9]|(?<=\d-)\d|(?<=555.)\d)))\d\d"
     rf"(?:(?(mark)(?:(?P=mark)|(?<= \d{{3}})-)|(?(round)(?: ?[.-] ?|[ \n])?|(?: ?[.-] ?| ))))\d{{4}}"
     rf"(?![0-9A-DF-WYZa-df-wyz]){_EXTENSION}",
     re.I,
@@ -84,7 +84,7 @@ _CODE_BEFORE = re.compile(
 )  # HT-0755-20261103
 _ROUND = re.compile(r"\d+[ -]\d*00[ -]\d*00")
 _MOST_DIGITS = 13
-_AMERICAN_DIGITS = re.compile(r"[2-9]\d\d[2-9]\d{6}")
+_AMERICAN_DIGITS = re.compile(r"(?:[2-9]\d\d[2-9]|555\d)\d{6}")
 _NUMBER = re.compile(r"\bnumber(?:'s| is)?\s$", re.I)
 _BARE_CUES = ("号码", "号码是")
 _SHORT_CODE = re.compile(

@@ -26,7 +26,9 @@ _PIECE = re.compile(r"[0-9](?:[ .·/-]{0,2}[0-9])*(?:[ -]?[Xx](?![A-Za-z]))?")
 _BETWEEN_GROUPS = re.compile(GAP)
 _MOST_TURNS = 12  # from the first piece of a number to its last
 _MOST_DIGITS = 19
-_LONGEST_PIECE, _LONGEST_WRITTEN = 60, 240  # characters of a turn as it is read, and as it was written
+_SHORT = 60  # characters of a turn in which a number needs no word of telephones
+_LONG, _LONGEST = 200, 600  # characters of a turn with one number anywhere, and with one at its ends
+_BEFORE_IT, _BEHIND_IT = re.compile(r"[\s\"'(+]*"), re.compile(r"[\s.,;:!?。…~\"')-]*")  # at a turn's ends
 _BEGINS = re.compile(r"[^0-9]{0,6}(?:号|前面|前[三四]位|开头|先记)[^0-9]{0,4}[0-9]")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _COUNTS = re.compile(r"多少|几[个件台箱]|数量|价|元|块|how (?:many|much)|quantit|price|amount", re.I)
@@ -130,7 +132,7 @@ def _look_at(text: str) -> _Look:
     asked = folded.text[-80:]
     lower = asked.lower()
     return _Look(
-        piece=_piece(read_few(canonical)) if len(text) <= _LONGEST_WRITTEN else None,
+        piece=_piece(read_few(canonical)) if len(text) <= _LONGEST else None,
         asks=any(map(lower.__contains__, _WORDS_THAT_ASK)) and _ASKS.search(asked) is not None,
     )
 
@@ -145,17 +147,27 @@ def _theme(text: str) -> Theme | None:
 
 
 def _piece(canonical: Canonical) -> _Place | None:
-    """The one number of a turn; also one in groups with little between them."""
-    if len(canonical.text) > _LONGEST_PIECE:
+    """The one number of a turn; also one in groups with little between them.
+
+    Of a turn that says more, the number that it ends with, or begins with.
+    """
+    runs: list[list[re.Match[str]]] = []
+    for group in _PIECE.finditer(canonical.text):
+        if runs and _BETWEEN_GROUPS.fullmatch(canonical.text, runs[-1][-1].end(), group.start()):
+            runs[-1].append(group)
+        else:
+            runs.append([group])
+    if not runs:
         return None
-    found = list(_PIECE.finditer(canonical.text))
-    if not found or not all(
-        _BETWEEN_GROUPS.fullmatch(canonical.text, left.end(), right.start())
-        for left, right in pairwise(found)
-    ):
+    is_only_one = len(runs) == 1 and len(canonical.text) <= _LONG
+    if is_only_one or _BEHIND_IT.fullmatch(canonical.text, runs[-1][-1].end()):
+        run = runs[-1]
+    elif _BEFORE_IT.fullmatch(canonical.text, 0, runs[0][0].start()):
+        run = runs[0]
+    else:
         return None
-    start, end = canonical.original(found[0].start(), found[-1].end())
-    digits = re.sub(r"[^0-9X]", "", "".join(each[0] for each in found).upper())
+    start, end = canonical.original(run[0].start(), run[-1].end())
+    digits = re.sub(r"[^0-9X]", "", "".join(each[0] for each in run).upper())
     return (start, end, digits) if len(digits) < 18 else None
 
 
@@ -169,6 +181,8 @@ def _phone_in_usual_parts(
     """
     asked = max(0, parts[0][0] - 1)
     if any(map(_COUNTS.search, texts[asked : parts[-1][0] + 1])):
+        return None
+    if any(len(texts[turn]) > _SHORT for turn, _ in parts):
         return None
     if theme not in (None, "phone") or any(
         Reading(read(texts[turn])[1]).themes - {"phone"} for turn, _ in parts

@@ -41,6 +41,10 @@ def split(turns: list[str]) -> list[list[str]]:
         ("555-0143, please ask for Dan", ["555-0143"]),
         ("hit me up at five five five oh one four three", ["five five five oh one four three"]),
         ("my cell ends in 0143 and starts with 206555", ["0143", "206555"]),
+        ("552-0143, and the area code is 206", ["552-0143", "206"]),
+        ("it's the 206 area, then 552 0143", ["206", "552 0143"]),
+        ("country code 44, then 7733 418220", ["44", "7733 418220"]),
+        ("206 555 01 43", ["206 555 01 43"]),
     ],
 )
 def test_a_number_in_parts_is_found(text: str, numbers: list[str]) -> None:
@@ -70,6 +74,8 @@ def test_a_number_in_parts_is_found(text: str, numbers: list[str]) -> None:
         "port 206:555:0143:99",
         "my cell number ends in 0143 and starts to ring",
         "set 734-0143 aside",
+        "the area is 206 and 734-0143 is the part",
+        "country code 44, then 12 of 1000000",
     ],
 )
 def test_other_numbers_near_words_of_telephones_are_left(text: str) -> None:
@@ -139,6 +145,9 @@ def test_a_number_is_found_as_dialled_at_home_or_from_afar(number: str) -> None:
     [
         ("dial 1-888-GO-PARCEL", "1-888-GO-PARCEL"),
         ("toll-free: 8885550199", "8885550199"),
+        ("I'm at 555-123-4567", "555-123-4567"),
+        ("or (c) 555.123.4567", "555.123.4567"),
+        ("reach me: 123-456-7890", "123-456-7890"),
         ("that's 2065550143 btw", "2065550143"),
         ("Plumber - 2065550143", "2065550143"),
         ("2065550143 (Joe's cell)", "2065550143"),
@@ -197,6 +206,21 @@ def test_cues_and_signs_of_a_number(text: str, number: str) -> None:
         (["call me at 206-555-", "0143, sorry"], [["206-555-"], ["0143"]]),
         (["206-555", "-0143"], [["206-555"], ["-0143"]]),
         (["206.555.", "0143"], [["206.555."], ["0143"]]),
+        (
+            [
+                "Hi there, I want to change the phone number that you have on my account, it starts 206 555",
+                "0143, and ask for the manager if I do not pick up, as he is usually there before me",
+            ],
+            [["206 555"], ["0143"]],
+        ),
+        (
+            ["my number is 206-555", "oops, that went off too soon, 0143 is the rest of it, if I may"],
+            [["206-555"], ["0143"]],
+        ),
+        (
+            ["my phone broke", "it was 206 days old and I paid for it twice already, see 555", "so", "0143"],
+            [[], [], [], []],
+        ),
         (
             ["Your mobile?", "oh seven seven double oh", "mm", "nine hundred", "yes", "four one eight"],
             [[], ["oh seven seven double oh"], [], ["nine hundred"], [], ["four one eight"]],
