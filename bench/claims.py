@@ -53,7 +53,7 @@ CYCLE = {  # gentler steps than from scratch, and about as many old examples amo
     "replay": {"fraction": 0.85},
 }
 OWN_TRADE, OTHER_TRADE = "the trade's questions", "another trade's questions"
-BANKING_EVERY = 5  # of its test questions, one in so many is asked
+BANKING_EVERY = 10  # of its test questions, one in so many is asked
 BASE_EVERY = 4  # of all questions, the base, which is slow, is asked one in so many
 
 
