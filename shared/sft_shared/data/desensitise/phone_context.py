@@ -12,6 +12,16 @@ ASKS_TO_CALL = re.compile(
     r"(?:[A-Za-z]+ )?(?:cell|whatsapp|mobile|phone|number|landline))",
     re.I,
 )
+_KEY = re.compile(  # {"callback":"6175520184"}, to=6175520184, emergencyContact: 6175520184
+    r"(?:(?<![A-Za-z])|(?<=[a-z])(?-i:(?=[A-Z])))"
+    r"(?:call_?back|cb|dest|destination|to|from|contact|alt|alternate|emergency|line|did|dnis|voice|caller|callee|"
+    r"subscriber|outbound|inbound|notify|dial|text|sms|otp|reach(?:able)?_?(?:at|on)|on_?file|guest|rider|driver|"
+    r"courier|consignee|recipient|sender|receiver|signal|viber|imessage|telegram|registered|phone|mobile|cell|tel)"
+    r"(?:_?(?:number|no|num|nr|info|contact|dest|to|id|via))?"
+    r"[\"']?\s?[:=]\s?[\"']?$",
+    re.I,
+)
+_LONGEST_KEY = 48
 _DIALLED = re.compile(r"(?:(?<!折)[打拨](?:了|过|通)?|[工农建交招]行|客服)(?:的是)?\s?$")
 _NAME = re.compile(
     r"(?:^|[\n,;(|]|\b(?:for|to|from|by|with|and|is|contact|mr|mrs|ms|dr)\.?)\s?"
@@ -26,6 +36,11 @@ def is_behind_name(text: str, start: int) -> bool:
     found = _NAME.search(text, max(0, start - _LONGEST_NAME), start)
     first = found["first"].lower() if found else ""
     return first in lists().given and first not in lists().ordinary
+
+
+def is_under_key(text: str, start: int) -> bool:
+    """Is it the value of a key under which logs and calls of tools keep whom to reach?"""
+    return _KEY.search(text, max(0, start - _LONGEST_KEY), start) is not None
 
 
 def is_dialled(reading: Reading, start: int) -> bool:

@@ -15,6 +15,7 @@ from sft_shared.data.desensitise.phone_context import (
     is_dialled,
     is_harmless,
     is_said,
+    is_under_key,
 )
 from sft_shared.data.desensitise.phone_parts import (
     in_brackets,
@@ -198,11 +199,21 @@ def _judged(reading: Reading, number: Number) -> Iterator[Span]:
     ):
         yield Span(start, end, "phone", 0.6 if abs(start - cue.end) > 6 else 0.7)
     elif (
-        (cue is None or cue.theme == "harmless")
-        and 10 <= len(digits) <= 13
-        and reading.is_dictated(start, end)
-        and (is_valid_anywhere(digits) or (len(digits) > 10 and is_valid_abroad(digits)))
-    ) or (_is_spaced_out(number) and not is_harmless(reading, start)):
+        (
+            len(digits) in (10, 11)
+            and sizes in ((10,), (11,), (3, 3, 4), (5, 5))
+            and number.whole
+            and is_under_key(text, start)
+            and is_valid_anywhere(digits)
+        )
+        or (
+            (cue is None or cue.theme == "harmless")
+            and 10 <= len(digits) <= 13
+            and reading.is_dictated(start, end)
+            and (is_valid_anywhere(digits) or (len(digits) > 10 and is_valid_abroad(digits)))
+        )
+        or (_is_spaced_out(number) and not is_harmless(reading, start))
+    ):
         yield Span(start, end, "phone", 0.6)
     elif (
         (cue is None or said or _SENT_TO.search(text, max(0, start - 16), start))
