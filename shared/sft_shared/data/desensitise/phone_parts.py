@@ -13,13 +13,14 @@ from sft_shared.data.desensitise.phone_context import is_harmless
 from sft_shared.data.desensitise.spans import Span
 
 _INSIDE = (
-    r"(?:(?:x|×|ext(?:ension|n)?\.?[=:-]?|转|分机号?|#)\s{0,2}(?:(?:number|no\.?|is|是)\s?|[:#])?|"
-    r"(?:press|option|opt\.?)\s)(?:\d{1,6}(?![0-9A-Za-z])|"
-    r"(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)(?:[ -]|\b)){1,6}(?<=[a-z]))"
+    r"(?:(?:x-?|×|ext?\.?[=:-]?|ext(?:ension|n)\.?[=:-]?|转|分机号?|#)\s{0,2}(?:(?:number|no\.?|is|是)\s?|[:#])?|"
+    r"(?:press|option|opt\.?|dial)\s)(?:\d{1,6}(?![0-9A-Za-z])#?|"
+    r"(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|"
+    r"nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)(?:[ -]|\b)){1,6}(?<=[a-z]))"
 )
 _EXTENSION = re.compile(
     rf",{{1,3}}\d{{3,11}}#|\s?\({_INSIDE}\)|"
-    rf"[\s,;:-]{{0,3}}(?:(?:and|then|on|at|with|(?:and )?ask for)\s)?{_INSIDE}",
+    rf"[\s,;:/-]{{0,3}}(?:(?:and|then|on|at|with|ask for|it['’]?s|my|the)\s){{0,3}}{_INSIDE}",
     re.I,
 )
 _TAIL = re.compile(  # 020 7946 0387/8, 415-555-0145 or -0146

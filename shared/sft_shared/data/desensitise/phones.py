@@ -85,6 +85,7 @@ _CODE_BEFORE = re.compile(
 )  # HT-0755-20261103
 _ROUND = re.compile(r"\d+[ -]\d*00[ -]\d*00")
 _MOST_DIGITS = 13
+_GLUED_EXTENSION = re.compile(r"[xX]\d{1,6}(?![0-9A-Za-z])")
 _AMERICAN_DIGITS = re.compile(r"(?:[2-9]\d\d[2-9]|555\d)\d{6}")
 _NUMBER = re.compile(r"\bnumber(?:'s| is)?\s$", re.I)
 _BARE_CUES = ("号码", "号码是")
@@ -130,7 +131,9 @@ def may_be_mobile(shape: Reading, number: Number) -> bool:
     said = cue is not None and cue.theme == "phone"
     if not said and length not in (10, 11, 13, 15):
         return False
-    if not stands_alone(shape.text, start, end) and not (said and cue is not None and cue.end == start):
+    extension = _GLUED_EXTENSION.match(shape.text, end)
+    whole = stands_alone(shape.text, start, extension.end() if extension else end)
+    if not whole and not (said and cue is not None and cue.end == start):
         return False
     return not _is_called_otherwise(shape, start, end)
 
