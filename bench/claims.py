@@ -46,7 +46,7 @@ NEW_INTENTS = (1, 3)  # of 27, whose examples arrive in a cycle
 NUM_RESAMPLES = 2000
 RACE_BATCH = 8
 SCRATCH_PARTS = (0.4, 0.65, 1.0)  # of the steps of the longest training from scratch
-CYCLE_STEPS = (12, 18, 24)
+CYCLE_STEPS = (12, 20)
 CYCLE = {  # gentler steps than from scratch, and about as many old examples among them as among all
     "learning_rate": 1e-3,
     "schedule": {"kind": "cosine", "warmup_steps": 4},
@@ -54,7 +54,7 @@ CYCLE = {  # gentler steps than from scratch, and about as many old examples amo
 }
 OWN_TRADE, OTHER_TRADE = "the trade's questions", "another trade's questions"
 BANKING_EVERY = 10  # of its test questions, one in so many is asked
-BASE_EVERY = 4  # of all questions, the base, which is slow, is asked one in so many
+BASE_EVERY = 12  # of all questions, the base, which is slow, is asked one in so many
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -334,7 +334,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     )
     add("--race-seeds", type=int, nargs="+", default=[0, 1], help="(default: %(default)s)")
     add(
-        "--cycle-steps", type=int, default=160, help="steps of a training from scratch (default: %(default)s)"
+        "--cycle-steps", type=int, default=120, help="steps of a training from scratch (default: %(default)s)"
     )
     add(
         "--threads",

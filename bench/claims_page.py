@@ -35,7 +35,7 @@ COMPLIANCE = (
     "apart from them one in ten of banking77's test file, another trade, whose right answer is `other`. "
     "This page once counted test file and banking77 together, of an agent that had no name for what is not "
     "its trade. The answers' free text is short, so conduct tells little here, form more: what the base and "
-    "the questions themselves get says how much. The base is asked one question in four."
+    "the questions themselves get says how much. The base is asked one question in twelve."
 )
 
 
