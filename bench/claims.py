@@ -53,7 +53,7 @@ CYCLE = {  # gentler steps than from scratch, and about as many old examples amo
     "replay": {"fraction": 0.85},
 }
 OWN_TRADE, OTHER_TRADE = "the trade's questions", "another trade's questions"
-BANKING_EVERY = 10  # of its test questions, one in so many is asked
+DEV_EVERY, BANKING_EVERY = 4, 10  # of Bitext's dev and banking77's test questions, one in so many is asked
 BASE_EVERY = 12  # of all questions, the base, which is slow, is asked one in so many
 
 
@@ -198,7 +198,10 @@ def compliance_claims(
     """
     names = list(run.family.answer_schema["properties"]["intent"]["enum"]) if run.family.answer_schema else []
     sets = {
-        OWN_TRADE: [*run.family.held_out, *listing(read_bitext(options.bitext / "dev.csv"), names)],
+        OWN_TRADE: [
+            *run.family.held_out,
+            *listing(read_bitext(options.bitext / "dev.csv")[::DEV_EVERY], names),
+        ],
         OTHER_TRADE: banking_questions(options.banking77 / "test.csv", names)[::BANKING_EVERY],
     }
     asked = [example for examples in sets.values() for example in examples]

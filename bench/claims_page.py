@@ -30,12 +30,13 @@ FAMILY_NOTES = {
 }
 """What a reader has to know to weigh a family's numbers."""
 COMPLIANCE = (
-    "Right form: the answer fits the JSON Schema, and so names an intent of the list. Conduct: no word list, "
-    "rule or classifier objects. The questions are ordinary ones: all of Bitext's test and dev file, and "
-    "apart from them one in ten of banking77's test file, another trade, whose right answer is `other`. "
-    "This page once counted test file and banking77 together, of an agent that had no name for what is not "
-    "its trade. The answers' free text is short, so conduct tells little here, form more: what the base and "
-    "the questions themselves get says how much. The base is asked one question in twelve."
+    "Right form: the answer fits the JSON Schema, and so names an intent of the list. Conduct: no word "
+    "list, rule or classifier objects. The questions are ordinary ones: all of Bitext's test file, one in "
+    "four of its dev file, and apart from them one in ten of banking77's test file, another trade, whose "
+    "right answer is `other`. This page once counted test file and banking77 together, of an agent that "
+    "had no name for what is not its trade. The answers' free text is short, so conduct tells little "
+    "here, form more: what the base and the questions themselves get says how much. The base is asked one "
+    "question in twelve."
 )
 
 

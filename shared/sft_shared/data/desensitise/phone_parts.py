@@ -166,7 +166,7 @@ def in_parts(reading: Reading) -> Iterator[Span]:
         cues = [reading.cue_before(part.start()) for part in row[:2]]
         said = any(cue is not None and cue.theme == "phone" for cue in cues)
         digits = re.sub(r"\D", "", "".join([part[0] for part in row]))
-        if reading.text[: row[0].start()].endswith("+"):
+        if reading.text.endswith("+", 0, row[0].start()):
             if not (is_valid_abroad(digits) and _WRAPS.fullmatch(reading.text, row[0].end(), row[1].start())):
                 continue
         elif not (said and _reaches_somebody(digits)):
