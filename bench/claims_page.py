@@ -72,6 +72,9 @@ def _lines(summary: Mapping[str, Any], command: str) -> Iterator[str]:
             for claim in summary["claims"]
         ),
     )
+    for name in FAMILY_NOTES.keys() - summary["families"].keys():
+        yield ""
+        yield from _paragraph(f"Not measured in this run: the family {name} (`--families {name}`).")
     for name, family in summary["families"].items():
         yield from _family(name, family)
 

@@ -199,6 +199,7 @@ def test_the_page_says_where_a_bar_is_missed(tmp_path: Path) -> None:
     text = page.read_text()
     assert "**no**" in text
     assert "by the cycle not reached" in text
+    assert "Not measured in this run: the family tools" in text
     assert "\n    make x\n" in text
     assert "| base | the trade's | 50 | 10.0% | 100.0% | 10.0% | 0.0% |" in text
     assert max(map(len, (line for line in text.splitlines() if not line.startswith("|")))) <= 110
