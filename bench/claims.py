@@ -47,7 +47,7 @@ NUM_RESAMPLES = 2000
 RACE_BATCH = 8
 SCRATCH_PARTS = (0.4, 0.65, 1.0)  # of the steps of the longest training from scratch
 CYCLE_STEPS = (12, 20)
-CYCLE = {  # gentler steps than from scratch, and about as many old examples among them as among all
+CYCLE = {  # gentler steps than from scratch, and most of what is seen is old
     "learning_rate": 1e-3,
     "schedule": {"kind": "cosine", "warmup_steps": 4},
     "replay": {"fraction": 0.85},

@@ -52,19 +52,22 @@ _UNIT = "|".join(sorted(_UNIT_VALUES, key=len, reverse=True))
 _COUNTED = "|".join(word for word, value in _UNIT_VALUES.items() if value)
 _TEEN, _TEN, _MANY = "|".join(_TEEN_VALUES), "|".join(_TEN_VALUES), "|".join(_REPEATS)
 _HUNDREDS = rf"(?:{_TEN})[ -](?:{_COUNTED})|{_TEEN}|{_COUNTED}"  # twenty-two hundred
-_WORD = (
+NUMBER_WORD = (
     rf"(?:(?:{_MANY})[ -]+(?:{_UNIT}|[0-9])|(?:{_HUNDREDS})[ -](?:hundred|thousand)|"
     rf"(?:{_TEN})(?:[ -]*(?:{_COUNTED}))?|{_TEEN}|(?:{_UNIT}){{1,12}})(?![a-z])"
 )
+"""A number in English words, of one digit or some, as a pattern."""
 _FILLERS = (
     r"dash|hyphen|dot|point|period|space|slash|then|and|next|uh|um|er|erm|hmm|yeah|yes|ok|okay|right|so|"
     r"it['’]?s|that['’]?s|followed by|got it|(?:the )?area code|\[pause\]|\(pause\)"
 )
 _BETWEEN = rf"[\s,.;…/~*|()-]{{1,5}}(?:(?:{_FILLERS})[\s,.;:…?()-]+){{0,3}}"
 _GLUED = r"(?<=[0-9])(?=[a-z])|(?<=[a-z])(?=[0-9])"  # six17
-_NEXT = rf"(?:(?:{_BETWEEN}|{_GLUED})(?:{_WORD}|[0-9]+))"
-_LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{_WORD}|[0-9]+){_NEXT}+", re.I)
-_FEW_DIGITS = re.compile(rf"\s*(?:(?:and|then|ok|yes|um|uh|er)[ ,]+)*(?P<few>{_WORD}{_NEXT}*)[ .,]*\s*", re.I)
+_NEXT = rf"(?:(?:{_BETWEEN}|{_GLUED})(?:{NUMBER_WORD}|[0-9]+))"
+_LATIN_RUN = re.compile(rf"(?<![A-Za-z])(?:{NUMBER_WORD}|[0-9]+){_NEXT}+", re.I)
+_FEW_DIGITS = re.compile(
+    rf"\s*(?:(?:and|then|ok|yes|um|uh|er)[ ,]+)*(?P<few>{NUMBER_WORD}{_NEXT}*)[ .,]*\s*", re.I
+)
 _LATIN_PART = re.compile(
     rf"(?P<filler>{_FILLERS})(?![a-z])|(?P<hundreds>{_HUNDREDS})[ -](?P<power>hundred|thousand)"
     rf"(?=\Z|,?[ -](?:[0-9]{{3}}|(?:{_COUNTED}) hundred|(?:{_UNIT}|{_MANY}) (?:{_UNIT})(?![a-z])))|"

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from sft_shared.data.desensitise.cues import Reading
 from sft_shared.data.desensitise.dialling import is_valid_abroad, is_valid_anywhere, is_valid_in
+from sft_shared.data.desensitise.dictation import NUMBER_WORD
 from sft_shared.data.desensitise.digits import is_quantity
 from sft_shared.data.desensitise.phone_context import is_harmless
 from sft_shared.data.desensitise.spans import Span
@@ -15,8 +16,7 @@ from sft_shared.data.desensitise.spans import Span
 _INSIDE = (
     r"(?:(?:x-?|×|ext?\.?[=:-]?|ext(?:ension|n)\.?[=:-]?|转|分机号?|#)\s{0,2}(?:(?:number|no\.?|is|是)\s?|[:#])?|"
     r"(?:press|option|opt\.?|dial)\s)(?:\d{1,6}(?![0-9A-Za-z])#?|"
-    r"(?:(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|"
-    r"nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)(?:[ -]|\b)){1,6}(?<=[a-z]))"
+    rf"{NUMBER_WORD}(?:[ -]{NUMBER_WORD}){{0,5}})"
 )
 _EXTENSION = re.compile(
     rf",{{1,3}}\d{{3,11}}#|\s?\({_INSIDE}\)|"
